@@ -1,0 +1,66 @@
+# make          what can be made
+# make demo     a network of five nodes, and a network-wide spec on it
+# make test     everything that is tested
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# scripts/setup puts a toolchain here when the machine has none.
+export PATH := $(CURDIR)/.go/bin:$(PATH)
+
+VERSION := $(shell sed -n 's/^ *"version": "\(.*\)",/\1/p' metadata.json | head -n 1)
+COMMIT  := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X choria.io/choria/go/internal/build.Version=$(VERSION) -X choria.io/choria/go/internal/build.Commit=$(COMMIT)
+
+RUNTIME := ruby puppet-agent
+TESTS   := $(RUNTIME) gcc libc6-dev git puppet-lint rubocop ruby-minitest
+
+FUZZTIME ?= 5s
+
+.PHONY: help setup build demo test test-go test-fuzz test-ruby lint bench clean
+
+help:
+	@echo 'make build   choria, mco, choria-server and choria-broker in bin/'
+	@echo 'make demo    a network of five nodes, a tour of the commands and a spec of the network'
+	@echo 'make test    all tests and linters'
+	@echo 'make bench   what things cost, beside what they may cost'
+
+setup:
+	@scripts/setup
+
+build: setup
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./go/cmd/...
+	@ln -sf choria bin/mco
+
+demo: build
+	@scripts/setup $(RUNTIME)
+	@scripts/demo
+
+test: lint test-go test-fuzz test-ruby
+
+lint:
+	@scripts/setup $(TESTS)
+	@unformatted=$$(gofmt -l go module.go); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
+	go vet ./...
+	@scripts/lint
+
+test-go: build
+	@scripts/setup $(TESTS)
+	go test -race ./...
+
+# One target at a time, as go test -fuzz wants it.
+test-fuzz:
+	@scripts/fuzz $(FUZZTIME)
+
+test-ruby:
+	@scripts/setup $(TESTS)
+	@scripts/test-ruby
+
+bench: build
+	@scripts/setup $(RUNTIME)
+	@scripts/bench
+
+clean:
+	rm -rf bin dist report.json
