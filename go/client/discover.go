@@ -1,0 +1,325 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"choria.io/choria/go/filter"
+	"choria.io/choria/go/internal/discovery"
+	"choria.io/choria/go/internal/protocol"
+	"choria.io/choria/go/internal/transport"
+)
+
+// A Discovery says which nodes to look for and how.
+type Discovery struct {
+	Filter     filter.Filter
+	Collective string // empty: the main one
+	Method     string // empty: the configured one; mc and broadcast are the same
+
+	// Timeout is the longest time that answers are waited for. Zero means the configured
+	// discovery_timeout, 2 s.
+	Timeout time.Duration
+
+	// Fixed waits the whole Timeout instead of ending when answers have clearly dried up: when
+	// nobody has answered for four times the longest wait so far, and at least 300 ms.
+	Fixed bool
+
+	// Options are of the method. Nil means default_discovery_options when Method is the configured
+	// one.
+	Options map[string]string
+
+	// Progress, when set, is called with the number of nodes found so far.
+	Progress func(found int)
+}
+
+// Broadcast is the discovery method that asks the network.
+const Broadcast = "mc"
+
+// Methods returns the names of all discovery methods, with their aliases, sorted.
+func Methods() []string {
+	names := []string{Broadcast, "broadcast"}
+	for _, m := range discovery.Methods() {
+		names = append(append(names, m.Name), m.Aliases...)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Method returns the name of the discovery method that d uses.
+func (c *Client) Method(d Discovery) string {
+	method := d.Method
+	if method == "" {
+		method = c.cfg.DiscoveryMethod
+	}
+	if method == "" || method == "broadcast" {
+		return Broadcast
+	}
+	// Only nodes can evaluate expressions, apart from inventories that describe nodes completely. A
+	// list of names keeps its method, to be refused there instead of being silently replaced.
+	if len(d.Filter.Compound) > 0 && method != "inventory" && method != "flatfile" && method != "file" {
+		return Broadcast
+	}
+	return method
+}
+
+// Discover returns the names of the nodes found, sorted.
+func (c *Client) Discover(ctx context.Context, d Discovery) ([]string, error) {
+	var (
+		names []string
+		err   error
+	)
+	method := c.Method(d)
+	switch literals, literal := discovery.Literals(d.Filter); {
+	case method == Broadcast && literal:
+		names = slices.Clone(literals)
+	case method == Broadcast:
+		names, err = c.broadcast(ctx, d)
+	default:
+		names, err = c.find(ctx, method, d)
+	}
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if d.Progress != nil {
+		d.Progress(len(names))
+	}
+	return names, nil
+}
+
+// find runs a method other than broadcast.
+func (c *Client) find(ctx context.Context, method string, d Discovery) ([]string, error) {
+	m, ok := discovery.Lookup(method)
+	if !ok {
+		return nil, &UnknownMethodError{Method: method, Known: Methods()}
+	}
+	collective, err := c.collective(d.Collective)
+	if err != nil {
+		return nil, err
+	}
+	options := d.Options
+	if options == nil && (d.Method == "" || d.Method == c.cfg.DiscoveryMethod) {
+		options, err = methodOptions(c.cfg.DiscoveryOptions)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return m.Run(ctx, &discovery.Env{Setting: c.Setting, Stdin: c.stdin}, discovery.Query{
+		Filter:     d.Filter,
+		Collective: collective,
+		Timeout:    c.discoveryTimeout(d.Timeout),
+		Options:    options,
+	})
+}
+
+// methodOptions reads default_discovery_options.
+func methodOptions(pairs []string) (map[string]string, error) {
+	options := map[string]string{}
+	for _, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, fmt.Errorf("default_discovery_options: %q: want key=value", pair)
+		}
+		options[strings.TrimSpace(key)] = strings.TrimSpace(value)
+	}
+	return options, nil
+}
+
+// discoveryTimeout returns the time that answers to a discovery are waited for.
+func (c *Client) discoveryTimeout(d time.Duration) time.Duration {
+	if d == 0 {
+		d = c.cfg.DiscoveryTimeout
+	}
+	return d
+}
+
+// fixed reports whether the configuration asks for the whole discovery timeout, by switching the
+// sliding window off in so many words.
+func (c *Client) fixed() bool {
+	_, src, ok := c.cfg.Raw("plugin.choria.discovery.broadcast.windowed_timeout")
+	return ok && src.File != "" && !c.cfg.WindowedTimeout
+}
+
+// broadcast asks the network who matches.
+func (c *Client) broadcast(ctx context.Context, d Discovery) ([]string, error) {
+	var w *window
+	if !d.Fixed && !c.fixed() {
+		w = &window{}
+	}
+	found := map[string]struct{}{}
+	err := c.ping(ctx, d, w, 0, func(p Pong) bool {
+		found[p.Sender] = struct{}{}
+		if d.Progress != nil {
+			d.Progress(len(found))
+		}
+		return true
+	})
+	return slices.Collect(maps.Keys(found)), err
+}
+
+// A Pong is one node's answer to a ping.
+type Pong struct {
+	Sender string
+	Took   time.Duration // since the request was handed to the broker
+}
+
+// Ping sends a discovery request and yields each answer as it arrives, until d.Timeout or, when
+// expect is not zero, until that many have answered. Each node is yielded once.
+func (c *Client) Ping(ctx context.Context, d Discovery, expect int) iter.Seq2[Pong, error] {
+	return func(yield func(Pong, error) bool) {
+		going := true
+		err := c.ping(ctx, d, nil, expect, func(p Pong) bool {
+			going = yield(p, nil)
+			return going
+		})
+		if err != nil && going {
+			yield(Pong{}, err)
+		}
+	}
+}
+
+// ping sends a discovery request and calls each for each answer until d.Timeout, until w says that
+// answers have dried up, until expect nodes answered, or until each returns false.
+func (c *Client) ping(ctx context.Context, d Discovery, w *window, expect int, each func(Pong) bool) error {
+	collective, err := c.collective(d.Collective)
+	if err != nil {
+		return err
+	}
+	conn, err := c.connection(ctx)
+	if err != nil {
+		return err
+	}
+	var (
+		reply   = transport.ReplySubject(collective, c.caller, protocol.NewID())
+		current atomic.Pointer[string] // request id; a request made again has another one
+		answers = make(chan pong, 256)
+		done    = make(chan struct{})
+	)
+	defer close(done)
+	sub, err := conn.Subscribe(reply, "", replyQueue, func(m transport.Msg) {
+		r, err := open(m.Data)
+		if err != nil || !discovery.ValidName(r.Sender) {
+			c.log.Debug("discovery answer ignored", "err", err)
+			return
+		}
+		if id := current.Load(); id == nil || r.RequestID != *id {
+			return
+		}
+		select {
+		case answers <- pong{r.Sender, time.Now()}:
+		case <-done:
+		}
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+
+	send := func() error {
+		id := protocol.NewID()
+		data, err := c.seal(conn, &protocol.Request{
+			ID:         id,
+			Collective: collective,
+			Agent:      "discovery",
+			TTL:        c.cfg.TTL,
+			Filter:     d.Filter,
+			Body:       []byte("ping"),
+		}, reply)
+		if err != nil {
+			return err
+		}
+		current.Store(&id)
+		return conn.Publish(transport.BroadcastSubject(collective, "discovery"), data)
+	}
+	l := listening{
+		answers: answers,
+		timeout: c.discoveryTimeout(d.Timeout),
+		window:  w,
+		expect:  expect,
+		send:    send,
+		conn:    conn,
+		client:  c,
+	}
+	return l.run(ctx, each)
+}
+
+// A pong is an answer and when it came.
+type pong struct {
+	sender string
+	at     time.Time
+}
+
+// listening is the waiting for the answers to a broadcast.
+type listening struct {
+	answers <-chan pong
+	timeout time.Duration
+	window  *window // nil: the whole timeout
+	expect  int     // zero: nobody knows
+	send    func() error
+	conn    *transport.Conn
+	client  *Client
+}
+
+// run sends the request and passes each sender's first answer on. A request that the broker lost is
+// made again when the connection is back: it is harmless to answer twice who is there.
+func (l *listening) run(ctx context.Context, each func(Pong) bool) error {
+	restored, _ := l.client.restoration()
+	start := time.Now()
+	if err := l.send(); err != nil && l.conn.Server() != "" {
+		return err
+	}
+	timer := time.NewTimer(l.timeout)
+	defer timer.Stop()
+	deadline := start.Add(l.timeout)
+	if l.window != nil {
+		l.window.start = start
+	}
+	seen := map[string]struct{}{}
+	for {
+		select {
+		case p := <-l.answers:
+			if _, twice := seen[p.sender]; twice {
+				continue
+			}
+			seen[p.sender] = struct{}{}
+			if !each(Pong{Sender: p.sender, Took: p.at.Sub(start)}) || len(seen) == l.expect {
+				return nil
+			}
+			if l.window != nil {
+				l.window.answer(p.at)
+				end, _ := l.window.end()
+				if deadline.Before(end) {
+					end = deadline
+				}
+				timer.Reset(time.Until(end))
+			}
+		case <-timer.C:
+			if len(l.answers) > 0 {
+				timer.Reset(0) // what has arrived counts
+				continue
+			}
+			if l.conn.Server() == "" {
+				return fmt.Errorf("discovery: %w", ErrConnectionLost)
+			}
+			return nil
+		case <-restored:
+			// Nodes lost the broker too and come back one after the other, so they get all the time.
+			l.client.log.Warn("connection restored during discovery, asking again")
+			restored, _ = l.client.restoration()
+			if err := l.send(); err != nil && l.conn.Server() != "" {
+				return err
+			}
+			l.window = nil
+			timer.Reset(l.timeout)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

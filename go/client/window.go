@@ -1,0 +1,41 @@
+package client
+
+import "time"
+
+// A window decides when answers to a broadcast have dried up. Nobody knows how many will come, so it
+// goes by how they came so far: in a quiet network all of them are there within milliseconds of each
+// other, in a slow one the first answer and the gaps between answers are slow too.
+type window struct {
+	start  time.Time
+	last   time.Time     // when the latest answer came; zero before the first
+	widest time.Duration // the longest of the wait for the first answer and the gaps after it
+}
+
+const (
+	// windowFloor is the shortest quiet time that ends a discovery: what the sliding window of
+	// Choria has always been (plugin.choria.discovery.broadcast.windowed_timeout), which nodes are
+	// known to keep up with.
+	windowFloor = 300 * time.Millisecond
+
+	// windowFactor is by how much a quiet time must exceed the longest wait seen so far.
+	windowFactor = 4
+)
+
+// answer notes an answer that came at now.
+func (w *window) answer(now time.Time) {
+	since := w.last
+	if since.IsZero() {
+		since = w.start
+	}
+	w.widest = max(w.widest, now.Sub(since))
+	w.last = now
+}
+
+// end returns when discovery ends if nobody else answers. It is false before the first answer: then
+// only the timeout ends it.
+func (w *window) end() (time.Time, bool) {
+	if w.last.IsZero() {
+		return time.Time{}, false
+	}
+	return w.last.Add(max(windowFloor, windowFactor*w.widest)), true
+}
