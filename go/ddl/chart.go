@@ -27,7 +27,7 @@ func newChart(o options) fold { return &chart{options: o, run: 1} }
 
 func (c *chart) add(value json.RawMessage) {
 	f, ok := numeric(value)
-	if !ok {
+	if !ok || math.Abs(f) > 1e300 { // so that differences are finite
 		return
 	}
 	c.pending += f / float64(c.run)
@@ -41,7 +41,7 @@ func (c *chart) add(value json.RawMessage) {
 		return
 	}
 	for i := range len(c.means) / 2 {
-		c.means[i] = c.means[2*i]/2 + c.means[2*i+1]/2
+		c.means[i] = (c.means[2*i] + c.means[2*i+1]) / 2
 	}
 	c.means = c.means[:len(c.means)/2]
 	c.run *= 2
@@ -69,7 +69,8 @@ func fit(values []float64) []float64 {
 		at := float64(x) * float64(len(values)-1) / float64(chartWidth-1)
 		i := min(int(at), len(values)-2)
 		part := at - float64(i)
-		columns[x] = values[i]*(1-part) + values[i+1]*part
+		// In this form equal values stay exactly equal.
+		columns[x] = values[i] + (values[i+1]-values[i])*part
 	}
 	return columns
 }
@@ -82,7 +83,7 @@ func plot(values []float64) []string {
 	}
 	span := high - low
 	row := func(v float64) int { // 0 is the lowest
-		if span == 0 || math.IsInf(span, 0) {
+		if span == 0 {
 			return 0
 		}
 		return int(math.Round((v - low) / span * float64(chartHeight-1)))
