@@ -117,20 +117,34 @@ func (c *Config) derive() {
 	}
 }
 
+// maxWarnings is how many warnings are kept; more are only counted.
+const maxWarnings = 50
+
 func (c *Config) warn(src Source, text string) {
+	if len(c.warnings) >= maxWarnings {
+		c.unwarned++
+		return
+	}
 	c.warnings = append(c.warnings, src.at()+text)
 }
 
 func (c *Config) warnUnknown(name string, src Source) {
 	text := fmt.Sprintf("unknown key %q is ignored", name)
-	if near := Near(name); len(near) > 0 {
-		text += fmt.Sprintf("; did you mean %s?", near[0])
+	if len(c.warnings) < maxWarnings { // finding near names takes longer than all else
+		if near := Near(name); len(near) > 0 {
+			text += fmt.Sprintf("; did you mean %s?", near[0])
+		}
 	}
 	c.warn(src, text)
 }
 
 // Warnings returns what was accepted but deserves a warning, unknown keys among it, once each.
-func (c *Config) Warnings() []string { return c.warnings }
+func (c *Config) Warnings() []string {
+	if c.unwarned > 0 {
+		return append(slices.Clone(c.warnings), fmt.Sprintf("and %d more", c.unwarned))
+	}
+	return c.warnings
+}
 
 // File returns the path of the main file, empty for a configuration made in code.
 func (c *Config) File() string { return c.file }

@@ -167,6 +167,18 @@ plugin.choria.network.stats_port = 1
 	}
 }
 
+func TestManyWarnings(t *testing.T) {
+	c := New()
+	l := loader{c: c, scope: "SB"}
+	l.lines("f", "", []byte(strings.Repeat("libdir = /x\n", maxItems+5)+strings.Repeat("nonsense\n", 200)))
+	if w := c.Warnings(); len(w) != maxWarnings+1 || w[maxWarnings] != "and 150 more" {
+		t.Errorf("%d warnings, the last is %q", len(w), w[len(w)-1])
+	}
+	if len(c.LibDirs) != maxItems+1 || len(l.errs) != 4 {
+		t.Errorf("%d paths, %d errors", len(c.LibDirs), len(l.errs))
+	}
+}
+
 func TestErrors(t *testing.T) {
 	tests := []struct{ key, value, want string }{
 		{"plugin.choria.use_srv", "maybe", `want true or false (also yes, no, 1, 0, y, n, t, f)`},

@@ -264,6 +264,7 @@ type Config struct {
 	file     string           // the main file
 	values   map[string]value // what was set, by key
 	warnings []string
+	unwarned int // warnings beyond maxWarnings
 }
 
 // A value is the text of one key as it was written, and where.

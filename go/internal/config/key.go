@@ -227,23 +227,33 @@ func (t *keyTable) unknown(name string) bool {
 	return !ok || slices.Contains(ours[:], plugin)
 }
 
+// maxName is the longest name that can be a slip of the finger.
+const maxName = 100
+
 // Near returns the known keys that name may have been meant for, the likeliest first.
 func Near(name string) []string {
 	type candidate struct {
 		name string
 		far  int
 	}
+	if len(name) > maxName {
+		return nil
+	}
 	var found []candidate
+	limit := max(2, 1+len(name)/8)
 	_, last, _ := cutLast(name, ".")
 	for _, k := range table().keys {
 		if strings.Contains(k.Name, "*") {
 			continue
 		}
-		far := distance(name, k.Name)
-		if _, l, _ := cutLast(k.Name, "."); last == l || name != "" && strings.Contains(k.Name, name) {
+		far := limit + 1
+		if d := len(name) - len(k.Name); d <= limit && -d <= limit {
+			far = distance(name, k.Name)
+		}
+		if _, l, _ := cutLast(k.Name, "."); last == l || len(name) > 3 && strings.Contains(k.Name, name) {
 			far = min(far, 2) // the right name in the wrong place, or a part of it
 		}
-		if far <= 1+len(name)/8 {
+		if far <= limit {
 			found = append(found, candidate{k.Name, far})
 		}
 	}
@@ -255,12 +265,8 @@ func Near(name string) []string {
 	return names
 }
 
-// distance returns how many bytes are to be changed, put in or taken out to turn a into b. Names
-// that are too long to be a slip of the finger are far from everything.
+// distance returns how many bytes are to be changed, put in or taken out to turn a into b.
 func distance(a, b string) int {
-	if len(a) > 200 {
-		return len(a)
-	}
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -40,12 +40,18 @@ func (k *Key) apply(c *Config, text string) (note string, err error) {
 		f.SetUint(uint64(v))
 	case []string:
 		if k.accumulates() {
+			if f.Len() > maxItems {
+				return "", wanted(fmt.Sprintf("at most %d items in all", maxItems))
+			}
 			v = slices.Concat(f.Interface().([]string), v) // never in place: defaults are shared
 		}
 		f.Set(reflect.ValueOf(v))
 	}
 	return note, nil
 }
+
+// maxItems bounds what lines may add up to.
+const maxItems = 1000
 
 // accumulates reports whether a further line adds to the value.
 func (k *Key) accumulates() bool { return k.Type == "paths" || k.Type == "repeat" }
