@@ -31,6 +31,9 @@ const (
 // may wait for one are used up.
 var ErrBufferFull = errors.New("not connected to a broker, and the publish buffer is full")
 
+// ErrTooLarge is returned by Publish for messages that the broker does not accept for their size.
+var ErrTooLarge = errors.New("message too large")
+
 // Options say how to connect. Servers, Lookup or InProcess is required.
 type Options struct {
 	// Servers are broker addresses as URLs, nats://host:port, in the order in which they are tried.
@@ -129,7 +132,7 @@ func (c *Conn) publishError(nc *nats.Conn, subject string, data []byte, err erro
 	case errors.Is(err, nats.ErrReconnectBufExceeded):
 		err = ErrBufferFull
 	case errors.Is(err, nats.ErrMaxPayload):
-		err = fmt.Errorf("%d bytes are more than the %d that the broker accepts", len(data), nc.MaxPayload())
+		err = fmt.Errorf("%w: %d bytes are more than the %d that the broker accepts", ErrTooLarge, len(data), nc.MaxPayload())
 	}
 	return fmt.Errorf("publish to %s: %w", subject, err)
 }
