@@ -25,7 +25,8 @@ const groupsFile = "groups"
 // first asked for and again when the file changes. Set its fields before use. Its methods may be
 // called concurrently.
 type Policies struct {
-	Dir string // <directory of the configuration file>/policies
+	// Dir is <directory of the configuration file>/policies. Empty is a directory without files.
+	Dir string
 
 	// AllowUnconfigured is plugin.actionpolicy.allow_unconfigured: what happens to agents without a
 	// file, and to requests that no line of a file without "policy default" is about. False denies.
@@ -85,6 +86,9 @@ func (p *Policies) Decide(r *Request) Decision {
 
 // filesOf returns the policy of an agent and the groups, each nil when there is none.
 func (p *Policies) filesOf(agent string) (f, groups *file) {
+	if p.Dir == "" {
+		return nil, nil
+	}
 	var changed []*file
 	p.mu.Lock()
 	f = p.load(agent+".policy", parseRules, &changed)

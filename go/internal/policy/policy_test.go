@@ -139,6 +139,9 @@ func TestWithoutPolicy(t *testing.T) {
 		{Policies{Default: "site"}, Decision{true, filepath.Join(dir, "site.policy") + ":2"}},
 		{Policies{Default: "missing"}, Decision{false, "no policy file for rpcutil"}},
 	}
+	if d := new(Policies).Decide(request("rpcutil", "ping", "choria=x")); d.Allow {
+		t.Errorf("without a directory: %+v", d)
+	}
 	for i := range tests {
 		p := &tests[i].p
 		p.Dir = dir

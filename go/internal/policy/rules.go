@@ -14,15 +14,15 @@ import (
 
 // rules are the content of one policy file.
 type rules struct {
-	path         string
-	lines        []rule
-	fallback     bool // what "policy default" says
-	fallbackLine int  // 0: no such line
+	path          string
+	lines         []rule
+	fallback      bool   // what "policy default" says
+	fallbackWhere string // FILE:LINE of it; empty: there is no such line
 }
 
 // A rule is one line: allow or deny, callers, actions, facts and classes, with tabs between.
 type rule struct {
-	line    int
+	where   string // FILE:LINE
 	allow   bool
 	callers []caller // empty: everybody
 	actions []string // empty: every action
@@ -50,11 +50,11 @@ var errCounted = errors.New("the line denies whatever the facts are")
 func (rs *rules) decide(r *Request, groups groupMembers, unconfigured bool) Decision {
 	for i := range rs.lines {
 		if l := &rs.lines[i]; l.matches(r, groups) {
-			return Decision{Allow: l.allow, Rule: fmt.Sprintf("%s:%d", rs.path, l.line)}
+			return Decision{Allow: l.allow, Rule: l.where}
 		}
 	}
-	if rs.fallbackLine > 0 {
-		return Decision{Allow: rs.fallback, Rule: fmt.Sprintf("%s:%d", rs.path, rs.fallbackLine)}
+	if rs.fallbackWhere != "" {
+		return Decision{Allow: rs.fallback, Rule: rs.fallbackWhere}
 	}
 	return Decision{Allow: unconfigured, Rule: rs.path + ": no line matches"}
 }
@@ -125,11 +125,12 @@ func parseRules(f *file, data []byte) error {
 		if strings.TrimSpace(text) == "" || strings.HasPrefix(text, "#") {
 			continue
 		}
-		err := rs.parseLine(n, text)
+		where := fmt.Sprintf("%s:%d", f.path, n)
+		err := rs.parseLine(where, text)
 		if err == nil {
 			continue
 		}
-		err = fmt.Errorf("%s:%d: %w", f.path, n, err)
+		err = fmt.Errorf("%s: %w", where, err)
 		if !errors.Is(err, errCounted) && firstWord(text) != "allow" {
 			return err
 		}
@@ -139,19 +140,19 @@ func parseRules(f *file, data []byte) error {
 	return nil
 }
 
-func (rs *rules) parseLine(n int, text string) error {
+func (rs *rules) parseLine(where, text string) error {
 	if words := strings.Fields(text); words[0] == "policy" {
 		if len(words) != 3 || words[1] != "default" || (words[2] != "allow" && words[2] != "deny") {
 			return fmt.Errorf("%q: want policy default allow, or policy default deny", text)
 		}
-		rs.fallback, rs.fallbackLine = words[2] == "allow", n
+		rs.fallback, rs.fallbackWhere = words[2] == "allow", where
 		return nil
 	}
 	l, err := parseRule(text)
 	if err != nil && !errors.Is(err, errCounted) {
 		return err
 	}
-	l.line = n
+	l.where = where
 	rs.lines = append(rs.lines, l)
 	return err
 }
