@@ -1,0 +1,173 @@
+// Package security proves who a node, a broker or a caller is.
+package security
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// An Identity is the certificate and key of this process with the CA it trusts. It signs and
+// verifies requests, and makes TLS configurations. Its methods may be called concurrently, and many
+// nodes of one process may share one.
+//
+// The files behind it are read again when they change, at most a second after: a renewed
+// certificate, another CA, a new revocation list. A change that does not hold together, such as a
+// certificate without its key or a list with a bad signature, is logged once and not used.
+type Identity struct {
+	name  string
+	own   *watched[own]
+	trust *trust
+	tls   tlsSettings
+	log   *slog.Logger
+}
+
+// For says for which kind of process an identity is loaded, since that decides the certificate
+// name and what the certificate has to be good for.
+type For int
+
+// The kinds of process.
+const (
+	ForServer For = iota
+	ForBroker
+	ForClient
+)
+
+// Options describe an identity. Name, Certificate, Key and CA are required; Load makes them from a
+// configuration.
+type Options struct {
+	For For
+
+	// Name is the certificate name: what follows choria= in the caller id of requests made with it.
+	Name string
+
+	// Certificate, Key and CA are names of PEM files. Certificate may hold intermediates after the
+	// certificate itself, CA any number of authorities.
+	Certificate, Key, CA string
+
+	// CRL is the name of a PEM file with revocation lists of the authorities. Empty means none.
+	CRL string
+
+	// CRLOptional says that CRL need not exist, nor exist yet.
+	CRLOptional bool
+
+	// Callers and Privileged are the regular expressions that certificate names have to match to make
+	// requests, and to make them in the name of others. Nil means the documented defaults.
+	Callers, Privileged []string
+
+	// LegacyBrokers accepts brokers whose certificate has its name in the subject alone.
+	LegacyBrokers bool
+
+	// Addresses are the IP addresses that brokers are reached at, if any: see ClientTLS.
+	Addresses []netip.Addr
+
+	// CipherSuites and Curves are names as in the keys plugin.security.cipher_suites and
+	// plugin.security.ecc_curves. Empty means the defaults.
+	CipherSuites, Curves []string
+
+	// Share, when set, is an identity whose authorities, revocation lists, patterns and verified
+	// certificates this one uses too; CA, CRL, Callers and Privileged are then ignored. It is what
+	// keeps thousands of identities in one process small.
+	Share *Identity
+
+	Log *slog.Logger // nil discards
+}
+
+// New makes an identity. It is an error, each with its own message, when a file is missing, not what
+// it should be, expired, from another CA, revoked, or a key that does not belong to its certificate
+// or that others may read.
+func New(o Options) (*Identity, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if !validName(o.Name) {
+		return nil, fmt.Errorf("certificate name %q: want letters, digits, underscore, dot and dash", o.Name)
+	}
+	id := &Identity{name: o.Name, log: o.Log}
+	var err error
+	if id.tls, err = newTLSSettings(o); err != nil {
+		return nil, err
+	}
+	if o.Share != nil {
+		id.trust = o.Share.trust
+	} else if id.trust, err = newTrust(o); err != nil {
+		return nil, err
+	}
+	id.own = &watched[own]{
+		files: []string{o.Certificate, o.Key},
+		load: func(*own) (*own, error) {
+			return loadOwn(o, id.trust.authorities.get(), time.Now())
+		},
+		refused: func(err error) { o.Log.Warn("changed certificate not used", "err", err) },
+	}
+	if err := id.own.open(); err != nil {
+		return nil, err
+	}
+	if o.For == ForClient {
+		id.warnAboutName(o.Certificate)
+	}
+	return id, nil
+}
+
+// warnAboutName tells why nodes are going to ignore all requests, which they do without a word.
+func (i *Identity) warnAboutName(file string) {
+	leaf := i.own.get().cert.Leaf
+	names := certNames(leaf)
+	if i.trust.privileged.matchAny(names) {
+		return
+	}
+	for _, name := range names {
+		if name == i.name {
+			return
+		}
+	}
+	i.log.Warn("nodes will refuse requests, the certificate is for another name",
+		"caller", i.Caller(), "file", file, "names", names)
+}
+
+// Name returns the certificate name of this process.
+func (i *Identity) Name() string { return i.name }
+
+// Caller returns the caller id that requests signed by this identity carry, choria=<name>.
+func (i *Identity) Caller() string { return "choria=" + i.name }
+
+// Expires returns when the certificate of this process expires.
+func (i *Identity) Expires() time.Time { return i.own.get().cert.Leaf.NotAfter }
+
+// Sign implements protocol.Signer: RSASSA-PKCS1-v1_5 over the SHA-256 of message, as protocol
+// section 3.1 demands. Certificates with other keys are good for connecting only. cert must not be
+// modified.
+func (i *Identity) Sign(message []byte) (signature, cert []byte, err error) {
+	own := i.own.get()
+	key := own.cert.PrivateKey.(crypto.Signer) // loadOwn takes no other
+	if _, ok := key.Public().(*rsa.PublicKey); !ok {
+		return nil, nil, hint(
+			fmt.Errorf("sign request as %s: the certificate has an %s key, requests are signed with RSA", i.Caller(), own.cert.Leaf.PublicKeyAlgorithm),
+			"get a certificate with an RSA key for this name; others are good for servers and brokers")
+	}
+	digest := sha256.Sum256(message)
+	signature, err = key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	if err != nil {
+		return nil, nil, fmt.Errorf("sign request as %s: %w", i.Caller(), err)
+	}
+	return signature, own.pem, nil
+}
+
+// errNoCertificate is for PEM that holds anything but what is wanted.
+var errNoCertificate = errors.New("holds no PEM certificate")
+
+// own is the certificate of this process as read from its files.
+type own struct {
+	cert tls.Certificate // with Leaf
+	pem  []byte          // the certificate and its intermediates, what requests carry
+
+	// sessions are the TLS sessions to resume. They go away with the certificate they were made with.
+	sessions tls.ClientSessionCache
+}
