@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,6 +88,51 @@ func TestRevocationReload(t *testing.T) {
 	want("list has gone", revoked, 4)
 	write(t, no.CRL, good)
 	want("list is back", revoked, 4)
+}
+
+// TestConcurrent reloads while many verify, for the race detector.
+func TestConcurrent(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	ro, _ := s.issue(pki.Request{Name: "rip.mcollective", RSA: true})
+	no, _ := s.issue(pki.Request{Name: "n1"})
+	rip, node := mustNew(t, ro), mustNew(t, no)
+	requests := make([]request, 4)
+	for i := range requests {
+		r := request{message: []byte{byte(i)}, caller: rip.Caller()}
+		var err error
+		if r.signature, r.cert, err = rip.Sign(r.message); err != nil {
+			t.Fatal(err)
+		}
+		requests[i] = r
+	}
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for i := range 4 {
+		wg.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				check(t, "request", requests[(n+i)%len(requests)].verify(node), "")
+				if node.Expires().IsZero() {
+					t.Error("no certificate")
+				}
+			}
+		})
+	}
+	for range 20 {
+		s.issue(pki.Request{Name: "n1"})
+		_, other := s.issue(pki.Request{Name: "other"})
+		s.revoke(other)
+		hurry(node)
+		node.own.get()
+		node.trust.authorities.get()
+	}
+	close(stop)
+	wg.Wait()
 }
 
 // TestChangedCA replaces the CA of a running node.

@@ -71,6 +71,7 @@ func options(cfg *config.Config, kind For, sys system) (Options, error) {
 				return o, fmt.Errorf("%s: not set, the security provider file needs it", need.key)
 			}
 		}
+		o.missing = "plugin.security.file.certificate and plugin.security.file.ca have to name files that are there"
 		return o, nil
 	}
 	dir := cfg.SSLDir
@@ -82,6 +83,7 @@ func options(cfg *config.Config, kind For, sys system) (Options, error) {
 	o.Certificate = filepath.Join(dir, "certs", o.Name+".pem")
 	o.Key = filepath.Join(dir, "private_keys", o.Name+".pem")
 	o.CA = filepath.Join(dir, "certs", "ca.pem")
+	o.missing = fmt.Sprintf("request it: puppet ssl bootstrap --certname %s --ssldir %s; or set MCOLLECTIVE_CERTNAME to a certificate that is there", o.Name, dir)
 	o.LegacyBrokers = true
 	if o.CRL == "" {
 		o.CRL, o.CRLOptional = filepath.Join(dir, "crl.pem"), true

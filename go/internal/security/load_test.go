@@ -147,8 +147,34 @@ func TestLoad(t *testing.T) {
 		}
 		check(t, name, id.Verify([]byte("message"), sig, cert, id.Caller(), time.Now()), "")
 	}
-	if _, err := Load(configure(t, "plugin.choria.ssldir", filepath.Join(s.dir, "nowhere")), ForClient, nil); err == nil {
-		t.Error("an identity from nowhere")
+	for _, tt := range []struct {
+		settings  []string
+		err, hint string
+	}{
+		{
+			[]string{"plugin.choria.ssldir", s.dir, "plugin.security.file.crl", "/none"},
+			"revocation list /none: no such file", "",
+		},
+		{
+			[]string{"plugin.security.provider", "file", "plugin.security.file.certificate", "/none", "plugin.security.file.key", o.Key, "plugin.security.file.ca", o.CA},
+			"certificate /none: no such file", "plugin.security.file.certificate",
+		},
+		{
+			[]string{"plugin.choria.ssldir", "/nowhere"},
+			"CA /nowhere/certs/ca.pem: no such file", "puppet ssl bootstrap --certname rip.mcollective --ssldir /nowhere",
+		},
+	} {
+		_, err := Load(configure(t, tt.settings...), ForClient, nil)
+		check(t, "load", err, tt.err)
+		if !strings.Contains(hintOf(err), tt.hint) {
+			t.Errorf("%v: hint %q, want %q in it", err, hintOf(err), tt.hint)
+		}
+	}
+	t.Setenv("MCOLLECTIVE_CERTNAME", "ann.mcollective")
+	_, err := Load(configure(t, "plugin.choria.ssldir", s.dir), ForClient, nil)
+	check(t, "no such certificate", err, "certificate "+s.dir+"/certs/ann.mcollective.pem: no such file")
+	if want := "--certname ann.mcollective --ssldir " + s.dir; !strings.Contains(hintOf(err), want) {
+		t.Errorf("hint %q, want %q in it", hintOf(err), want)
 	}
 }
 
@@ -234,7 +260,7 @@ func TestRefusedFiles(t *testing.T) {
 	}{
 		{"unchanged", func(*Options) {}, "", ""},
 		{"no name", func(o *Options) { o.Name = "a b" }, `certificate name "a b": want letters`, ""},
-		{"certificate missing", func(o *Options) { o.Certificate = dir + "/none" }, "certificate " + dir + "/none: no such file", "MCOLLECTIVE_CERTNAME"},
+		{"certificate missing", func(o *Options) { o.Certificate = dir + "/none" }, "certificate " + dir + "/none: no such file", ""},
 		{"certificate not set", func(o *Options) { o.Certificate = "" }, "certificate: no file is configured", ""},
 		{"certificate is a directory", func(o *Options) { o.Certificate = dir }, "certificate " + dir + ": is a directory", ""},
 		{"no certificate", func(o *Options) { o.Certificate = o.Key }, "holds no PEM certificate", ""},
@@ -255,7 +281,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"key written by the group", mode(0o660), "mode 0660 lets others use it", "chmod 0600"},
 		{"key of puppet", mode(0o640), "", ""},
 		{"key read-only", mode(0o400), "", ""},
-		{"CA missing", func(o *Options) { o.CA = dir + "/none" }, "CA " + dir + "/none: no such file", "authority"},
+		{"CA missing", func(o *Options) { o.CA = dir + "/none" }, "CA " + dir + "/none: no such file", ""},
 		{"CA empty", func(o *Options) { o.CA = file(nil) }, "holds no PEM certificate", ""},
 		{"list missing", func(o *Options) { o.CRL = dir + "/none" }, "revocation list " + dir + "/none: no such file", ""},
 		{"list may be missing", func(o *Options) { o.CRL = dir + "/none"; o.CRLOptional = true }, "", ""},

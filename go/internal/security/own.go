@@ -30,8 +30,8 @@ const maxSessions = 4
 func loadOwn(o Options, a *authorities, now time.Time) (*own, error) {
 	certs, err := readCertificates(o.Certificate, "certificate")
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = hint(err, fmt.Sprintf("the certificate name of this process is %s; request that certificate, or set MCOLLECTIVE_CERTNAME to one that is there", o.Name))
+		if errors.Is(err, fs.ErrNotExist) && o.missing != "" {
+			err = hint(err, o.missing)
 		}
 		return nil, err
 	}

@@ -78,6 +78,8 @@ type Options struct {
 	Share *Identity
 
 	Log *slog.Logger // nil discards
+
+	missing string // what to do when there is no Certificate or no CA
 }
 
 // New makes an identity. It is an error, each with its own message, when a file is missing, not what

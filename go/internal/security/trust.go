@@ -66,8 +66,8 @@ func newTrust(o Options) (*trust, error) {
 func loadAuthorities(o Options, old *authorities) (*authorities, error) {
 	certs, err := readCertificates(o.CA, "CA")
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = hint(err, "put the certificate of the authority there that issues certificates for this network")
+		if errors.Is(err, fs.ErrNotExist) && o.missing != "" {
+			err = hint(err, o.missing)
 		}
 		return nil, err
 	}
