@@ -65,7 +65,7 @@ type Config struct {
 	AllowedCertnames   []string `key:"plugin.choria.security.certname_whitelist" type:"regexps" default:"\\.mcollective$,\\.choria$" scope:"S" doc:"Certificate names that may make requests"`
 	LegacyCertificates bool     `key:"plugin.security.support_legacy_certificates" default:"false" scope:"SC" doc:"Accept brokers whose certificate has a name in its subject only"`
 	CipherSuites       []string `key:"plugin.security.cipher_suites" derived:"those of Go" scope:"SBC" doc:"TLS 1.2 cipher suites that may be used"`
-	ECCCurves          []string `key:"plugin.security.ecc_curves" derived:"those of Go" scope:"SBC" doc:"TLS key exchange curves that may be used"`
+	ECCCurves          []string `key:"plugin.security.ecc_curves" derived:"X25519, CurveP256, CurveP384, CurveP521" scope:"SBC" doc:"TLS key exchange curves that may be used"`
 
 	_ struct{} `key:"plugin.security.client_anon_tls" type:"bool" default:"false" scope:"C" doc:"Connect without a client certificate; needs a remote signer"`
 	_ struct{} `key:"plugin.security.server_anon_tls" type:"bool" default:"false" scope:"S" doc:"Connect a protocol v1 server with a token in place of a certificate"`
