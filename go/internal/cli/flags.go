@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"choria.io/choria/go/client"
+	"choria.io/choria/go/filter"
+	"choria.io/choria/go/internal/config"
+)
+
+// filterFlags are the flags that say which nodes.
+type filterFlags struct {
+	facts      []string
+	classes    []string
+	agents     []string
+	identities []string
+	combined   []string
+	compound   string
+	collective string
+}
+
+func (f *filterFlags) add(cmd *kingpin.CmdClause) {
+	list := func(name string, short rune, target *[]string, placeholder, help string, aliases ...string) {
+		cmd.Flag(name, help).Short(short).PlaceHolder(placeholder).StringsVar(target)
+		for _, alias := range aliases {
+			cmd.Flag(alias, help).Hidden().StringsVar(target)
+		}
+	}
+	list("wf", 'F', &f.facts, "FACT=VALUE", "Nodes with a fact: NAME OP VALUE, OP being one of = != < > <= >= =~ (repeatable)", "with-fact")
+	list("wc", 'C', &f.classes, "CLASS", "Nodes with a class, or with a class that matches /regex/ (repeatable)", "with-class")
+	list("wa", 'A', &f.agents, "AGENT", "Nodes with an agent, or with one that matches /regex/ (repeatable)", "with-agent")
+	list("wi", 'I', &f.identities, "NAME", "Nodes with that identity, or one that matches /regex/ (repeatable, any may match)", "with-identity")
+	list("with", 'W', &f.combined, "FILTERS", "Classes and facts, separated by spaces (repeatable)")
+	cmd.Flag("select", "Nodes for which an expression is true, such as 'with(\"os.family=Debian\") and not with(\"role::web\")'").Short('S').PlaceHolder("EXPR").StringVar(&f.compound)
+	cmd.Flag("target", "Collective to use in place of the main one").Short('T').PlaceHolder("COLLECTIVE").StringVar(&f.collective)
+}
+
+// given reports whether any flag says which nodes.
+func (f *filterFlags) given() bool {
+	return len(f.facts)+len(f.classes)+len(f.agents)+len(f.identities)+len(f.combined) > 0 || f.compound != ""
+}
+
+// filter returns what the flags say.
+func (f *filterFlags) filter() (filter.Filter, error) {
+	out := filter.Filter{Class: f.classes, Agent: f.agents, Identity: f.identities}
+	facts := f.facts
+	for _, words := range f.combined {
+		for _, word := range strings.Fields(words) {
+			if _, err := filter.ParseFact(word); err == nil {
+				facts = append(facts, word)
+			} else {
+				out.Class = append(out.Class, word)
+			}
+		}
+	}
+	for _, text := range facts {
+		fact, err := filter.ParseFact(text)
+		if err != nil {
+			return filter.Filter{}, err
+		}
+		out.Fact = append(out.Fact, fact)
+	}
+	if f.compound != "" {
+		out.Compound = []filter.Compound{{Expr: f.compound}}
+	}
+	return out, nil
+}
+
+// discoveryFlags are the flags that say how nodes are found.
+type discoveryFlags struct {
+	filterFlags
+	method  string
+	options []string
+	nodes   string
+	timeout seconds
+	window  onOff
+}
+
+func (d *discoveryFlags) add(cmd *kingpin.CmdClause) {
+	d.filterFlags.add(cmd)
+	cmd.Flag("dm", "How to find nodes: "+strings.Join(client.Methods(), ", ")).PlaceHolder("METHOD").StringVar(&d.method)
+	cmd.Flag("disc-method", "").Hidden().StringVar(&d.method)
+	cmd.Flag("do", "Option of the discovery method (repeatable)").PlaceHolder("KEY=VALUE").StringsVar(&d.options)
+	cmd.Flag("disc-option", "").Hidden().StringsVar(&d.options)
+	cmd.Flag("nodes", "File with the names of nodes: text, JSON, YAML; - is standard input").PlaceHolder("FILE").StringVar(&d.nodes)
+	cmd.Flag("discovery-timeout", "Longest time to wait for nodes to answer a discovery").PlaceHolder("SECONDS").SetValue(&d.timeout)
+	cmd.Flag("dt", "").Hidden().SetValue(&d.timeout)
+	cmd.Flag("discovery-window", "End a discovery when answers have dried up, which is the default; --no-discovery-window waits the whole time").Default("true").SetValue(&d.window)
+}
+
+// discovery returns what the flags say, for nodes that have agent.
+func (d *discoveryFlags) discovery(agent string) (client.Discovery, error) {
+	f, err := d.filter()
+	if err != nil {
+		return client.Discovery{}, err
+	}
+	if agent != "" {
+		f.Agent = append(f.Agent, agent)
+	}
+	out := client.Discovery{
+		Filter:     f,
+		Collective: d.collective,
+		Method:     d.method,
+		Timeout:    time.Duration(d.timeout),
+		Fixed:      d.window.off(),
+	}
+	if d.nodes != "" {
+		if d.method != "" && d.method != "flatfile" && d.method != "file" {
+			return out, fmt.Errorf("--nodes: cannot be combined with --dm %s", d.method)
+		}
+		out.Method = "flatfile"
+		out.Options = map[string]string{"file": d.nodes}
+	}
+	for _, pair := range d.options {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || key == "" {
+			return out, fmt.Errorf("--do %q: want key=value", pair)
+		}
+		if out.Options == nil {
+			out.Options = map[string]string{}
+		}
+		out.Options[key] = value
+	}
+	return out, nil
+}
+
+// seconds is a flag that takes a number of seconds, or a duration with a unit.
+type seconds time.Duration
+
+func (s *seconds) String() string { return "" }
+
+// Set implements kingpin.Value.
+func (s *seconds) Set(text string) error {
+	d, err := config.ParseDuration(text)
+	if n, ferr := strconv.ParseFloat(text, 64); ferr == nil {
+		d, err = time.Duration(n*float64(time.Second)), nil
+	}
+	if err != nil || d < 0 {
+		return fmt.Errorf("%q: want a number of seconds, or a duration such as 500ms or 2m", text)
+	}
+	*s = seconds(d)
+	return nil
+}
+
+// onOff is a switch that knows whether it was given.
+type onOff string
+
+func (o *onOff) String() string   { return string(*o) }
+func (o *onOff) IsBoolFlag() bool { return true }
+func (o *onOff) off() bool        { return *o == "false" }
+
+// Set implements kingpin.Value.
+func (o *onOff) Set(text string) error {
+	*o = onOff(text)
+	return nil
+}
