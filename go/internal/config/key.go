@@ -78,6 +78,15 @@ func Secret(key string) bool {
 // Known returns all keys that this package knows, in the order of their documentation.
 func Known() []Key { return table().keys }
 
+// Lookup returns the key called name, which may be an alias or an instance of one with a *.
+func Lookup(name string) (Key, bool) {
+	k := table().lookup(name)
+	if k == nil {
+		return Key{}, false
+	}
+	return *k, true
+}
+
 // A keyTable is Config's tags, read once for all configurations of the process.
 type keyTable struct {
 	keys     []Key

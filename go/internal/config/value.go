@@ -344,16 +344,40 @@ func (e *ValueError) Hint() string {
 	return fmt.Sprintf("correct or remove line %d of %s", e.Source.Line, e.Source.File)
 }
 
-// shown returns text as it may be shown: short, and without the passwords of URLs or of secret keys.
-func shown(key, text string) string {
-	if Secret(key) {
+// Mask returns text as it may be shown: without the passwords of URLs, and nothing of it when key is a
+// secret.
+func Mask(key, text string) string {
+	if Secret(key) && text != "" {
 		return Masked
 	}
-	text = maskURLs(text)
+	return maskURLs(text)
+}
+
+// shown returns text as it is quoted in messages: masked and short.
+func shown(key, text string) string {
+	text = Mask(key, text)
 	if r := []rune(text); len(r) > 120 {
 		text = string(r[:120]) + "…"
 	}
 	return text
+}
+
+// Format writes a value of k, as Value returns it, as a file would have it.
+func (k Key) Format(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case time.Duration:
+		return FormatDuration(v)
+	case fs.FileMode:
+		return fmt.Sprintf("%04o", uint32(v))
+	case []string:
+		if k.Type == "paths" {
+			return strings.Join(v, string(filepath.ListSeparator))
+		}
+		return strings.Join(v, ", ")
+	}
+	return fmt.Sprint(v)
 }
 
 // Masked is shown in place of a secret.
