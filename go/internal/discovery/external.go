@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -36,7 +37,7 @@ func findExternally(ctx context.Context, env *Env, q Query) ([]string, error) {
 	if line == "" {
 		line = env.setting("plugin.choria.discovery.external.command")
 	}
-	args, err := splitCommand(line)
+	args, err := SplitWords(line)
 	if err != nil {
 		return nil, fmt.Errorf("command %q: %w", line, err)
 	}
@@ -92,7 +93,9 @@ func runExternal(ctx context.Context, timeout time.Duration, dir string, args []
 		"CHORIA_EXTERNAL_PROTOCOL=" + externalRequest,
 		"PATH=" + os.Getenv("PATH"),
 	}
-	cmd.WaitDelay = time.Second // for grandchildren that keep the pipe open
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // with its children
+	cmd.WaitDelay = time.Second                                                          // should one have left the group
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	err := cmd.Run()
@@ -130,46 +133,4 @@ func readExternal(path, program string) ([]string, error) {
 		return nil, fmt.Errorf("%s: reply has protocol %q, want %q", program, reply.Protocol, externalReply)
 	}
 	return reply.Nodes, nil
-}
-
-// splitCommand splits a command line as a shell does, with quotes and backslashes but nothing else.
-func splitCommand(line string) ([]string, error) {
-	var (
-		args  []string
-		arg   strings.Builder
-		quote rune
-		in    bool // in an argument
-		skip  bool // after a backslash
-	)
-	for _, c := range line {
-		switch {
-		case skip:
-			arg.WriteRune(c)
-			skip = false
-		case c == '\\' && quote != '\'':
-			in, skip = true, true
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote != 0:
-			arg.WriteRune(c)
-		case c == '\'' || c == '"':
-			in, quote = true, c
-		case c == ' ' || c == '\t' || c == '\n':
-			if in {
-				args = append(args, arg.String())
-				arg.Reset()
-				in = false
-			}
-		default:
-			in = true
-			arg.WriteRune(c)
-		}
-	}
-	if quote != 0 || skip {
-		return nil, errors.New("unfinished quote")
-	}
-	if in {
-		args = append(args, arg.String())
-	}
-	return args, nil
 }
