@@ -100,6 +100,7 @@ type keyTable struct {
 var table = sync.OnceValue(func() *keyTable {
 	t := &keyTable{exact: map[string]*Key{}, obsolete: map[string]bool{}}
 	typ := reflect.TypeFor[Config]()
+	t.keys = make([]Key, 0, typ.NumField())
 	section := ""
 	for i := range typ.NumField() {
 		f := typ.Field(i)
