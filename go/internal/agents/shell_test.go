@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -38,7 +39,7 @@ func TestShellRun(t *testing.T) {
 		}
 	}
 	got := mustCall(t, s, "run", in{"command": "no-such-command-here"})
-	if got["exitcode"] != 127.0 || !strings.Contains(got["stderr"].(string), "not found") {
+	if got["exitcode"] != 127.0 || !strings.Contains(got["stderr"].(string), "no-such-command-here") {
 		t.Errorf("unknown command = %v", got)
 	}
 }
@@ -396,12 +397,8 @@ func FuzzShare(f *testing.F) {
 			return
 		}
 		ha, hb := &head{}, &head{}
-		for range min(int(repeat), 2*maxPlain/len(a)) {
-			ha.Write(a)
-		}
-		for range min(int(repeat), 2*maxPlain/len(b)) {
-			hb.Write(b)
-		}
+		ha.Write(bytes.Repeat(a, min(int(repeat), 2*maxPlain/len(a))))
+		hb.Write(bytes.Repeat(b, min(int(repeat), 2*maxPlain/len(b))))
 		r := &runResult{}
 		r.Stdout, r.Stderr = share(ha, hb)
 		if !fits(r) {
