@@ -263,3 +263,6 @@ func open(payload []byte) (*protocol.Reply, error) {
 	}
 	return protocol.OpenReply(t)
 }
+
+// DiscoveryTimeout returns the configured discovery timeout.
+func (c *Client) DiscoveryTimeout() time.Duration { return c.cfg.DiscoveryTimeout }

@@ -36,6 +36,9 @@ type Discovery struct {
 
 	// Progress, when set, is called with the number of nodes found so far.
 	Progress func(found int)
+
+	// OnSent, when set, is called when a broadcast is about to be handed to the broker.
+	OnSent func()
 }
 
 // Broadcast is the discovery method that asks the network.
@@ -222,7 +225,15 @@ func (c *Client) ping(ctx context.Context, d Discovery, w *window, expect int, e
 	}
 	defer func() { _ = sub.Unsubscribe() }()
 
-	send := func() error {
+	l := listening{
+		answers: answers,
+		timeout: c.discoveryTimeout(d.Timeout),
+		window:  w,
+		expect:  expect,
+		conn:    conn,
+		client:  c,
+	}
+	l.send = func() error {
 		id := protocol.NewID()
 		data, err := c.seal(conn, &protocol.Request{
 			ID:         id,
@@ -236,16 +247,11 @@ func (c *Client) ping(ctx context.Context, d Discovery, w *window, expect int, e
 			return err
 		}
 		current.Store(&id)
+		if d.OnSent != nil {
+			d.OnSent()
+		}
+		l.start = time.Now()
 		return conn.Publish(transport.BroadcastSubject(collective, "discovery"), data)
-	}
-	l := listening{
-		answers: answers,
-		timeout: c.discoveryTimeout(d.Timeout),
-		window:  w,
-		expect:  expect,
-		send:    send,
-		conn:    conn,
-		client:  c,
 	}
 	return l.run(ctx, each)
 }
@@ -260,8 +266,9 @@ type pong struct {
 type listening struct {
 	answers <-chan pong
 	timeout time.Duration
-	window  *window // nil: the whole timeout
-	expect  int     // zero: nobody knows
+	window  *window   // nil: the whole timeout
+	expect  int       // zero: nobody knows
+	start   time.Time // when it was sent
 	send    func() error
 	conn    *transport.Conn
 	client  *Client
@@ -271,15 +278,14 @@ type listening struct {
 // made again when the connection is back: it is harmless to answer twice who is there.
 func (l *listening) run(ctx context.Context, each func(Pong) bool) error {
 	restored, _ := l.client.restoration()
-	start := time.Now()
 	if err := l.send(); err != nil && l.conn.Server() != "" {
 		return err
 	}
 	timer := time.NewTimer(l.timeout)
 	defer timer.Stop()
-	deadline := start.Add(l.timeout)
+	deadline := l.start.Add(l.timeout)
 	if l.window != nil {
-		l.window.start = start
+		l.window.start = l.start
 	}
 	seen := map[string]struct{}{}
 	for {
@@ -289,7 +295,7 @@ func (l *listening) run(ctx context.Context, each func(Pong) bool) error {
 				continue
 			}
 			seen[p.sender] = struct{}{}
-			if !each(Pong{Sender: p.sender, Took: p.at.Sub(start)}) || len(seen) == l.expect {
+			if !each(Pong{Sender: p.sender, Took: p.at.Sub(l.start)}) || len(seen) == l.expect {
 				return nil
 			}
 			if l.window != nil {

@@ -81,10 +81,10 @@ func commands() []func(*env, *kingpin.Application) {
 		addFind,
 		addFacts,
 		addInventory,
+		addConfig,
 		addLab,
 		addServer,
 		addBroker,
-		addConfig,
 		addCompletion,
 		addVersion,
 	}

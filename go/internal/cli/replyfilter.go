@@ -16,8 +16,8 @@ import (
 
 // replyEnv is what an expression of --filter-replies can use. One is made for each reply.
 type replyEnv struct {
-	Message string       `expr:"msg"`
-	Code    agent.Status `expr:"code"`
+	Message string `expr:"msg"`
+	Code    int    `expr:"code"`
 
 	OK            func() bool                           `expr:"ok"`
 	Aborted       func() bool                           `expr:"aborted"`
@@ -36,7 +36,7 @@ func newReplyEnv(r client.Reply) replyEnv {
 	is := func(s agent.Status) func() bool { return func() bool { return r.Status == s } }
 	return replyEnv{
 		Message:       r.Message,
-		Code:          r.Status,
+		Code:          int(r.Status),
 		OK:            is(agent.OK),
 		Aborted:       is(agent.Aborted),
 		InvalidData:   is(agent.InvalidData),
@@ -52,23 +52,20 @@ func newReplyEnv(r client.Reply) replyEnv {
 }
 
 // compileReplyFilter returns what decides which replies are shown; an empty expression shows all.
-func compileReplyFilter(expression string) (func(client.Reply) (bool, error), error) {
+func compileReplyFilter(expression string) (func(client.Reply) bool, error) {
 	if expression == "" {
-		return func(client.Reply) (bool, error) { return true, nil }, nil
+		return func(client.Reply) bool { return true }, nil
 	}
 	program, err := expr.Compile(expression, expr.Env(replyEnv{}), expr.AsBool())
 	if err != nil {
 		return nil, withHint(fmt.Errorf("--filter-replies: %w", err),
 			"it may use msg, code, data(path), sender(), time(), ok(), aborted(), unknown_action(), missing_data(), invalid_data(), unknown_error(), include(list, item), semver(version, constraint)")
 	}
-	return func(r client.Reply) (bool, error) {
+	return func(r client.Reply) bool {
 		// What fails for one reply, such as a comparison with data that is not there, is no match.
 		out, err := expr.Run(program, newReplyEnv(r))
-		if err != nil {
-			return false, nil
-		}
 		match, _ := out.(bool)
-		return match, nil
+		return err == nil && match
 	}, nil
 }
 

@@ -206,11 +206,7 @@ func (c *rpcCommand) request(cl *client.Client, p format) (err error) {
 	}
 	for reply := range run.Replies() {
 		p.arrived()
-		ok, err := keep(reply)
-		if err != nil {
-			return err
-		}
-		if ok {
+		if keep(reply) {
 			s.aggregator().Add(withDefaults(a.action, reply.Data))
 			if err := p.reply(reply); err != nil {
 				return err
