@@ -1,0 +1,65 @@
+package node
+
+import (
+	"path/filepath"
+
+	"choria.io/choria/go/agent"
+	"choria.io/choria/go/internal/policy"
+)
+
+// newAuthorizer returns what decides about requests.
+func (n *Node) newAuthorizer(o Options) authorizer {
+	if o.Authorize != nil {
+		return func(r *agent.Request) policy.Decision {
+			return policy.Decision{Allow: o.Authorize(r), Rule: "decided by the program"}
+		}
+	}
+	if !n.cfg.Authorize {
+		n.log.Warn("requests are not authorized: rpcauthorization is off", "identity", n.identity)
+		return func(*agent.Request) policy.Decision {
+			return policy.Decision{Allow: true, Rule: "rpcauthorization is off"}
+		}
+	}
+	if n.cfg.AuthorizationProvider != "action_policy" {
+		rule := "rpcauthprovider " + n.cfg.AuthorizationProvider + " is not known to this node"
+		n.log.Error("every request will be denied", "identity", n.identity, "rule", rule)
+		return func(*agent.Request) policy.Decision { return policy.Decision{Rule: rule} }
+	}
+	p := &policy.Policies{
+		Dir:               o.PolicyDir,
+		AllowUnconfigured: n.cfg.ActionPolicyAllowsUnconfigured,
+		Log:               n.log,
+	}
+	if file := n.cfg.File(); p.Dir == "" && file != "" {
+		p.Dir = filepath.Join(filepath.Dir(file), "policies")
+	}
+	if n.cfg.ActionPolicyDefault {
+		p.Default = n.cfg.ActionPolicyDefaultName
+	}
+	p.Check(n.names)
+	return func(r *agent.Request) policy.Decision {
+		return p.Decide(&policy.Request{Agent: r.Agent, Action: r.Action, Caller: r.Caller, Facts: n.facts, Classes: n.classes})
+	}
+}
+
+// authorize reports whether r may run, and leaves a trace of it in log and audit. named is the agent
+// that the body names: a policy for one agent must not decide about another one.
+func (n *Node) authorize(r *agent.Request, named string) bool {
+	d := policy.Decision{Rule: "the body names another agent"}
+	if named == r.Agent {
+		d = n.allow(r)
+	}
+	if !d.Allow {
+		n.log.Warn("request denied", "request", r.ID, "caller", r.Caller, "agent", r.Agent, "action", r.Action, "rule", d.Rule)
+	}
+	if n.audit != nil {
+		denied := ""
+		if !d.Allow {
+			denied = d.Rule
+		}
+		if err := n.audit.Record(r, denied); err != nil {
+			n.log.Error("audit record not written", "request", r.ID, "caller", r.Caller, "agent", r.Agent, "action", r.Action, "err", err)
+		}
+	}
+	return d.Allow
+}

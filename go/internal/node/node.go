@@ -1,0 +1,231 @@
+// Package node answers requests: it verifies, filters, authorizes, audits and runs them.
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"choria.io/choria/go/agent"
+	"choria.io/choria/go/ddl"
+	"choria.io/choria/go/filter"
+	"choria.io/choria/go/internal/config"
+	"choria.io/choria/go/internal/metrics"
+	"choria.io/choria/go/internal/policy"
+	"choria.io/choria/go/internal/protocol"
+	"choria.io/choria/go/internal/transport"
+	"choria.io/choria/go/lifecycle"
+)
+
+// Options say what a node is. Config, Conn and Verifier are required.
+type Options struct {
+	// Config is not changed while the node runs. Nodes may share one that differs in nothing.
+	Config *config.Config
+
+	// Conn is connected before Run and closed by the caller after it.
+	Conn *transport.Conn
+
+	// Verifier decides which requests are genuine, usually a *security.Identity.
+	Verifier protocol.Verifier
+
+	// Agents are those beside discovery, rpcutil and choria_util, which every node has. One with
+	// plugin.NAME.activate_agent = false in the configuration is left out.
+	Agents []*agent.Agent
+
+	// Facts and Classes, when set, replace the files of plugin.yaml and classesfile. They may be
+	// called concurrently and should be quick.
+	Facts   func() json.RawMessage // one JSON object
+	Classes func() []string
+
+	// Authorize, when set, decides about requests in place of the configured provider.
+	Authorize func(*agent.Request) bool
+
+	// PolicyDir is the directory of action policies. Empty means policies beside the configuration
+	// file, and none when there is no such file.
+	PolicyDir string
+
+	// Ready, when set, is called once by Run when the node answers.
+	Ready func()
+
+	// Component is the name of this program in lifecycle events. Empty means server.
+	Component string
+
+	// Expires is when the certificate of this node expires, for the status file. Zero: unknown.
+	Expires time.Time
+
+	// Server describes the connection to the broker, for choria_util.
+	Server transport.Options
+
+	// Now is the clock that requests are held against. Nil means time.Now.
+	Now func() time.Time
+
+	Log     *slog.Logger      // nil discards
+	Metrics *metrics.Registry // nil: not shown
+}
+
+// A Node is one node of a network. Make it with New, then call Run.
+type Node struct {
+	cfg       *config.Config
+	conn      *transport.Conn
+	server    transport.Options
+	verifier  protocol.Verifier
+	component string
+	ready     func()
+	expires   time.Time
+	now       func() time.Time
+	log       *slog.Logger
+
+	identity string
+	started  time.Time
+	services map[string]*service // loaded agents by name; not changed after New
+	names    []string            // of services, sorted
+	facts    func() json.RawMessage
+	classes  func() []string
+	filter   filter.Node
+	replays  *protocol.Replay
+	stats    counters
+	audit    *Audit // nil: off
+	allow    authorizer
+
+	lastMessage atomic.Int64 // Unix seconds of the last request dispatched
+	subs        []*transport.Sub
+	work        work
+}
+
+// New makes a node. Nothing is sent or received before Run.
+func New(o Options) (*Node, error) {
+	switch {
+	case o.Config == nil || o.Conn == nil || o.Verifier == nil:
+		return nil, errors.New("node: configuration, connection and verifier are required")
+	case o.Config.Identity == "":
+		return nil, errors.New("node: the identity is empty")
+	case len(o.Config.Collectives) == 0:
+		return nil, errors.New("node: no collectives are configured")
+	}
+	n := &Node{
+		cfg:       o.Config,
+		conn:      o.Conn,
+		server:    o.Server,
+		verifier:  o.Verifier,
+		component: o.Component,
+		ready:     o.Ready,
+		expires:   o.Expires,
+		now:       o.Now,
+		log:       o.Log,
+		identity:  o.Config.Identity,
+		facts:     o.Facts,
+		classes:   o.Classes,
+		stats:     newCounters(o.Metrics, o.Config.Identity),
+		replays:   &protocol.Replay{},
+	}
+	if n.component == "" {
+		n.component = lifecycle.Server
+	}
+	if _, err := lifecycle.Encode(lifecycle.New(lifecycle.Startup, n.identity, n.component)); err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	if n.now == nil {
+		n.now = time.Now
+	}
+	if n.log == nil {
+		n.log = slog.New(slog.DiscardHandler)
+	}
+	if n.facts == nil {
+		n.facts = (&factFiles{paths: o.Config.FactFiles, log: n.log}).read
+	}
+	if n.classes == nil {
+		n.classes = (&classFile{path: o.Config.ClassesFile, log: n.log}).read
+	}
+	n.started = time.Now()
+	if err := n.load(o); err != nil {
+		return nil, err
+	}
+	n.filter = filter.Node{
+		Identity:  n.identity,
+		Agents:    func() []string { return n.names },
+		Classes:   n.classes,
+		Facts:     n.facts,
+		Functions: n.dataFunctions(),
+	}
+	n.allow = n.newAuthorizer(o)
+	if o.Config.Audit {
+		audit, err := openAudit(o.Config, n.log)
+		if err != nil {
+			return nil, err
+		}
+		n.audit = audit
+	}
+	return n, nil
+}
+
+// load makes the services: the agents of every node, and those in o that are not switched off.
+func (n *Node) load(o Options) error {
+	n.services = make(map[string]*service, len(o.Agents)+3)
+	discovery := ddl.BuiltinAgent("discovery")
+	n.services["discovery"] = &service{name: "discovery", ddl: discovery, timeout: discovery.Timeout(), raw: discover}
+	for _, a := range []*agent.Agent{
+		{DDL: ddl.BuiltinAgent("rpcutil"), Actions: n.rpcutil()},
+		{DDL: ddl.BuiltinAgent("choria_util"), Actions: n.choriaUtil()},
+	} {
+		if err := n.add(a); err != nil {
+			return err
+		}
+	}
+	for _, a := range o.Agents {
+		if err := n.add(a); err != nil {
+			return err
+		}
+	}
+	for name := range n.services {
+		n.names = append(n.names, name)
+	}
+	slices.Sort(n.names)
+	return nil
+}
+
+// add makes the service of an agent unless the configuration switches it off.
+func (n *Node) add(a *agent.Agent) error {
+	if a == nil || a.DDL == nil || a.DDL.Metadata.Name == "" {
+		return errors.New("node: an agent without a description")
+	}
+	name := a.DDL.Metadata.Name
+	if n.services[name] != nil {
+		return fmt.Errorf("node: two agents are called %s", name)
+	}
+	key := "plugin." + name + ".activate_agent"
+	if text, _, ok := n.cfg.Raw(key); ok {
+		active, err := config.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("node: %s: %w", key, err)
+		}
+		if !active {
+			n.log.Info("agent is switched off", "agent", name)
+			return nil
+		}
+	}
+	n.services[name] = &service{name: name, agent: a, ddl: a.DDL, timeout: a.DDL.Timeout()}
+	return nil
+}
+
+// Identity returns the name of the node on the network.
+func (n *Node) Identity() string { return n.identity }
+
+// Reopen opens the audit file anew, after it was renamed by a log rotation.
+func (n *Node) Reopen() error {
+	if n.audit == nil {
+		return nil
+	}
+	return n.audit.Reopen()
+}
+
+// An authorizer decides whether a request may run.
+type authorizer func(*agent.Request) policy.Decision
+
+// Run answers requests until ctx ends. Then it takes no more, lets those in progress finish for as
+// long as soft_shutdown_timeout says, and announces that it goes.
+func (n *Node) Run(ctx context.Context) error { return Run(ctx, n) }

@@ -1,0 +1,160 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"choria.io/choria/go/internal/transport"
+)
+
+// pending is how many messages may wait on one subscription. The longest queue that costs a
+// connection no goroutine; the peer has 10.
+const pending = 64
+
+// Run runs many nodes of one process until ctx ends, like Node.Run. They share the goroutine that
+// calls it: besides their connections they cost no goroutine and no timer while nothing is asked of
+// them. An error to start one stops all.
+func Run(ctx context.Context, nodes ...*Node) error {
+	// Actions outlive ctx for a while, see stop.
+	actions, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+
+	var s scheduler
+	var err error
+	started := 0
+	for _, n := range nodes {
+		if ctx.Err() != nil {
+			break
+		}
+		if err = n.start(actions, &s); err != nil {
+			err = fmt.Errorf("node %s: %w", n.identity, err)
+			break
+		}
+		started++
+	}
+	if err == nil {
+		s.run(ctx)
+	}
+	stop(nodes[:started], cancel)
+	for _, n := range nodes {
+		if n.audit != nil {
+			err = errors.Join(err, n.audit.Close())
+		}
+	}
+	return err
+}
+
+// start subscribes and announces the node.
+func (n *Node) start(ctx context.Context, s *scheduler) error {
+	handle := func(m transport.Msg) { n.receive(ctx, m) }
+	for _, collective := range n.cfg.Collectives {
+		if err := n.subscribe(transport.NodeSubject(collective, n.identity), "", handle); err != nil {
+			return err
+		}
+		for _, name := range n.names {
+			subject, queue := transport.BroadcastSubject(collective, name), ""
+			if n.services[name].ddl.Metadata.Service {
+				subject, queue = transport.ServiceSubject(collective, name), name
+			}
+			if err := n.subscribe(subject, queue, handle); err != nil {
+				return err
+			}
+		}
+	}
+	n.log.Info("node is ready", "identity", n.identity, "collectives", n.cfg.Collectives, "agents", n.names)
+	n.announce(s)
+	n.keepStatus(s)
+	if n.ready != nil {
+		n.ready()
+	}
+	return nil
+}
+
+func (n *Node) subscribe(subject, queue string, f func(transport.Msg)) error {
+	sub, err := n.conn.Subscribe(subject, queue, pending, f)
+	if err != nil {
+		n.unsubscribe()
+		return err
+	}
+	n.subs = append(n.subs, sub)
+	return nil
+}
+
+func (n *Node) unsubscribe() {
+	for _, sub := range n.subs {
+		if err := sub.Unsubscribe(); err != nil {
+			n.log.Debug("unsubscribe", "err", err)
+		}
+	}
+	n.subs = nil
+}
+
+// stop stops nodes together: what is in progress gets the longest soft_shutdown_timeout of them to
+// finish, then cancel ends it.
+func stop(nodes []*Node, cancel context.CancelFunc) {
+	var patience time.Duration
+	for _, n := range nodes {
+		n.unsubscribe()
+		patience = max(patience, n.cfg.SoftShutdownTimeout)
+	}
+	timer := time.AfterFunc(patience, cancel)
+	defer timer.Stop()
+	for _, n := range nodes {
+		select {
+		case <-n.work.close():
+		case <-time.After(patience + grace):
+			n.log.Warn("an action does not end; it is abandoned", "identity", n.identity)
+		}
+		n.farewell()
+	}
+}
+
+// work counts the requests in progress. The zero value accepts them.
+type work struct {
+	mu     sync.Mutex
+	active int
+	idle   chan struct{} // made by close
+}
+
+// begin reports whether another request may start.
+func (w *work) begin() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.idle != nil {
+		return false
+	}
+	w.active++
+	return true
+}
+
+func (w *work) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.active--
+	if w.idle != nil && w.active == 0 {
+		close(w.idle)
+	}
+}
+
+// close refuses what would begin after it. The channel is closed when nothing is in progress.
+func (w *work) close() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.idle == nil {
+		w.idle = make(chan struct{})
+		if w.active == 0 {
+			close(w.idle)
+		}
+	}
+	return w.idle
+}
+
+// closing reports whether close was called.
+func (w *work) closing() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.idle != nil
+}

@@ -1,0 +1,157 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"choria.io/choria/go/agent"
+	"choria.io/choria/go/ddl"
+)
+
+// Limits of one agent of one node, so that slow actions of one agent never keep another one from
+// answering, and memory stays bounded however many requests arrive.
+const (
+	maxRunning = 16
+	maxWaiting = 128
+)
+
+// grace is how long an action may take to end after its time is up before the caller is told that
+// it timed out. Actions that notice in time answer themselves, with what they know.
+const grace = 500 * time.Millisecond
+
+// A service is a loaded agent.
+type service struct {
+	name    string
+	ddl     *ddl.Agent
+	timeout time.Duration
+	agent   *agent.Agent             // nil for discovery
+	raw     func(body []byte) []byte // discovery: not RPC, and too quick to be worth a goroutine
+
+	mu      sync.Mutex
+	running int
+	waiting []func() // started in this order as soon as fewer than maxRunning run
+}
+
+// dispatch hands a request to its agent. It returns before the action has ended.
+func (n *Node) dispatch(ctx context.Context, e *exchange) {
+	s := n.services[e.req.Agent]
+	if s == nil {
+		n.log.Warn("request for an agent that this node does not have", "request", e.req.ID, "caller", e.req.Caller, "agent", e.req.Agent)
+		return
+	}
+	if s.raw != nil {
+		if body := s.raw(e.req.Body); body != nil {
+			e.send(body)
+		}
+		return
+	}
+	if !n.work.begin() {
+		return // the node is stopping
+	}
+	if body := n.prepare(s, e); body != nil {
+		defer n.work.end()
+		e.send(body)
+		return
+	}
+	deadline := time.Now().Add(s.timeout)
+	ok := s.submit(func() {
+		defer n.work.end()
+		n.perform(ctx, s, e, deadline)
+	})
+	if !ok {
+		defer n.work.end()
+		n.stats.busy.Inc()
+		n.log.Warn("request turned away: too many are waiting", "request", e.req.ID, "caller", e.req.Caller, "agent", s.name)
+		e.send(rpcError(e.call.Action, agent.Aborted,
+			fmt.Sprintf("agent %s is busy: %d requests are running and %d are waiting", s.name, maxRunning, maxWaiting)))
+	}
+}
+
+// prepare parses the body of a request. A reply is returned for one that cannot be run.
+func (n *Node) prepare(s *service, e *exchange) (reply []byte) {
+	var err error
+	if e.call, err = parseCall(e.req.Body); err != nil {
+		n.log.Warn("body of the request not understood", "request", e.req.ID, "caller", e.req.Caller, "agent", s.name, "err", err)
+		return rpcError("", agent.InvalidData, "the body is not an RPC request: "+err.Error())
+	}
+	if s.action(e.call.Action) == nil {
+		return rpcError(e.call.Action, agent.UnknownAction, fmt.Sprintf("agent %s has no action %q", s.name, e.call.Action))
+	}
+	return nil
+}
+
+// action returns what runs the action of that name, nil when nothing does.
+func (s *service) action(name string) agent.Action {
+	if run := s.agent.Actions[name]; run != nil {
+		return run
+	}
+	return s.agent.Any
+}
+
+// submit runs f soon in a goroutine, or reports that there is too much to do.
+func (s *service) submit(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.running < maxRunning:
+		s.running++
+		go s.work(f)
+	case len(s.waiting) < maxWaiting:
+		s.waiting = append(s.waiting, f)
+	default:
+		return false
+	}
+	return true
+}
+
+// work runs f, then what waits.
+func (s *service) work(f func()) {
+	for f != nil {
+		f()
+		f = s.next()
+	}
+}
+
+func (s *service) next() func() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.waiting) == 0 {
+		s.running--
+		s.waiting = nil
+		return nil
+	}
+	f := s.waiting[0]
+	s.waiting[0] = nil
+	s.waiting = s.waiting[1:]
+	return f
+}
+
+// perform runs one request and sends the reply. When the action has not returned shortly after its
+// deadline the caller is told so; the action keeps its place among the running until it returns.
+func (n *Node) perform(ctx context.Context, s *service, e *exchange, deadline time.Time) {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+
+	var answered atomic.Bool
+	late := time.AfterFunc(time.Until(deadline)+grace, func() {
+		if answered.CompareAndSwap(false, true) {
+			n.log.Warn("action timed out", "request", e.req.ID, "caller", e.req.Caller, "agent", s.name, "timeout", s.timeout)
+			e.send(rpcError(e.call.Action, agent.Aborted, timedOut(s)))
+		}
+	})
+	defer late.Stop()
+
+	body := n.answer(ctx, s, e)
+	if !answered.CompareAndSwap(false, true) {
+		n.log.Warn("action ended after its time; what it returned is dropped", "request", e.req.ID, "agent", s.name)
+		return
+	}
+	e.send(body)
+}
+
+func timedOut(s *service) string {
+	return fmt.Sprintf("agent %s did not finish within its timeout of %s", s.name, s.timeout)
+}
