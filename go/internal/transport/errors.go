@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -213,6 +214,10 @@ func classify(err error, server string) (kind, string) {
 		return wrongName, "its certificate is not acceptable: " + verify.Err.Error()
 	case errors.As(err, &op) && op.Op == "remote error":
 		return ourCertificate, "it refused our certificate: " + strings.TrimPrefix(op.Err.Error(), "tls: ")
+	case hungUp(err), errors.As(err, &record) && string(record.RecordHeader[:4]) == "-ERR":
+		// A broker that is full says so, but in the clear and without waiting for an answer, so that
+		// we may get to see nothing of it.
+		return unauthorized, "it closed the connection at once, as a broker does that has its maximum of connections"
 	case errors.As(err, &record), errors.Is(err, nats.ErrSecureConnWanted):
 		return noTLS, "it does not offer TLS"
 	case errors.Is(err, nats.ErrSecureConnRequired):
@@ -234,6 +239,11 @@ func classify(err error, server string) (kind, string) {
 		return unauthorized, "it refused us: " + strings.ToLower(text)
 	}
 	return other, text
+}
+
+// hungUp reports whether the other side closed the connection.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 func isTimeout(err error) bool {
