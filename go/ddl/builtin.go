@@ -3,10 +3,11 @@ package ddl
 import (
 	"embed"
 	"fmt"
+	"slices"
 	"sync"
 )
 
-//go:embed builtin/*.json
+//go:embed builtin/agent/*.json builtin/data/*.json
 var builtinFiles embed.FS
 
 // builtinNames are the agents that a node has without any plugin, sorted.
@@ -17,13 +18,13 @@ var builtinNames = []string{"choria_util", "filemgr", "nettest", "process", "rpc
 var parseBuiltin = sync.OnceValue(func() map[string]*Agent {
 	agents := make(map[string]*Agent)
 	for _, name := range append([]string{"discovery"}, builtinNames...) {
-		data, err := builtinFiles.ReadFile("builtin/" + name + ".json")
+		data, err := builtinFiles.ReadFile("builtin/agent/" + name + ".json")
 		if err != nil {
 			panic(err) // the name is not that of an embedded file: the program is wrong
 		}
 		a, err := Parse(data)
 		if err != nil {
-			panic(fmt.Sprintf("builtin/%s.json: %v", name, err))
+			panic(fmt.Sprintf("builtin/agent/%s.json: %v", name, err))
 		}
 		agents[name] = a
 	}
@@ -45,3 +46,24 @@ func Builtin() []*Agent {
 // The name discovery gives metadata alone: what answers discovery is no agent that takes requests,
 // but it is listed in inventories.
 func BuiltinAgent(name string) *Agent { return parseBuiltin()[name] }
+
+// parseBuiltinData parses the embedded descriptions of data plugins.
+var parseBuiltinData = sync.OnceValue(func() []*Data {
+	var all []*Data
+	for _, name := range []string{"choria", "config_item"} {
+		text, err := builtinFiles.ReadFile("builtin/data/" + name + ".json")
+		if err != nil {
+			panic(err)
+		}
+		d, err := ParseData(text)
+		if err != nil {
+			panic(fmt.Sprintf("builtin/data/%s.json: %v", name, err))
+		}
+		all = append(all, d)
+	}
+	return all
+})
+
+// BuiltinData returns the descriptions of the data plugins that are compiled in, sorted by name.
+// They are shared by the whole process and must not be changed.
+func BuiltinData() []*Data { return slices.Clone(parseBuiltinData()) }

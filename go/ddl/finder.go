@@ -46,35 +46,25 @@ func (f *Finder) Agent(name string) (*Agent, error) {
 	if !isName(name) {
 		return nil, fmt.Errorf("agent %q: want a name of lower case letters, digits and underscores", cut(name, 80))
 	}
-	var last string
-	err := f.walk(func(path string) {
-		if filepath.Base(path) == name+".json" {
-			last = path
-		}
-	})
+	last, err := f.last("agent")
 	switch {
-	case last != "":
-		return load(last)
+	case last[name] != "":
+		return load(last[name])
 	case err != nil:
 		return nil, fmt.Errorf("agent %q: no description found, but not all could be read: %w", name, err)
 	}
-	return nil, &NotFoundError{Agent: name, Dirs: f.dirs()}
+	return nil, &NotFoundError{Agent: name, Dirs: f.dirs("agent")}
 }
 
 // Agents returns all descriptions that can be found, sorted by name. Files that are wrong are told
 // in the error; the rest is returned all the same.
 func (f *Finder) Agents() ([]*Agent, error) {
 	agents := slices.Clone(f.Builtin)
-	taken := make(map[string]bool, len(agents))
+	last, err := f.last("agent")
 	for _, a := range agents {
-		taken[a.Metadata.Name] = true
+		delete(last, a.Metadata.Name)
 	}
-	last := make(map[string]string)
-	errs := []error{f.walk(func(path string) {
-		if name := strings.TrimSuffix(filepath.Base(path), ".json"); isName(name) && !taken[name] {
-			last[name] = path
-		}
-	})}
+	errs := []error{err}
 	for _, name := range sortedKeys(last) {
 		a, err := load(last[name])
 		if errors.Is(err, errNoMetadata) {
@@ -90,25 +80,31 @@ func (f *Finder) Agents() ([]*Agent, error) {
 	return agents, errors.Join(errs...)
 }
 
-// dirs returns the directories that are searched, in order.
-func (f *Finder) dirs() []string {
+// dirs returns the directories that are searched for descriptions of a kind, agent or data, in order.
+func (f *Finder) dirs(kind string) []string {
 	var dirs []string
 	for _, dir := range f.Dirs {
-		dirs = append(dirs, filepath.Join(dir, "choria", "agent"), filepath.Join(dir, "mcollective", "agent"))
+		dirs = append(dirs, filepath.Join(dir, "choria", kind), filepath.Join(dir, "mcollective", kind))
 	}
 	return dirs
 }
 
-// walk calls found for each JSON file in the order of dirs and, within a directory, of names. A
-// later file of the same name counts more.
-func (f *Finder) walk(found func(path string)) error {
+// last returns for each name the last file of that name: in the order of dirs and, within a
+// directory, of names. What could be found is returned with an error too.
+func (f *Finder) last(kind string) (map[string]string, error) {
+	files := make(map[string]string)
 	var errs []error
-	for _, dir := range f.dirs() {
-		if err := walk(dir, 0, found); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, dir := range f.dirs(kind) {
+		err := walk(dir, 0, func(path string) {
+			if name := strings.TrimSuffix(filepath.Base(path), ".json"); isName(name) {
+				files[name] = path
+			}
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return files, errors.Join(errs...)
 }
 
 // maxDepth is how far below an agent directory files are found. It ends loops of symbolic links,
@@ -142,21 +138,30 @@ func walk(dir string, depth int, found func(path string)) error {
 
 // load reads the description in a file, which must be about the agent that the file is named after.
 func load(path string) (*Agent, error) {
+	data, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	a, err := Parse(data)
+	if want := strings.TrimSuffix(filepath.Base(path), ".json"); err == nil && a.Metadata.Name != want {
+		err = misnamed(want, a.Metadata.Name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return a, nil
+}
+
+// read returns the content of a file, cut where it is too large to be parsed anyway.
+func read(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxSize+1))
-	if err != nil {
-		return nil, err
-	}
-	a, err := Parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if want := strings.TrimSuffix(filepath.Base(path), ".json"); a.Metadata.Name != want {
-		return nil, fmt.Errorf("%s: describes agent %q, want %q as the file is named", path, a.Metadata.Name, want)
-	}
-	return a, nil
+	return io.ReadAll(io.LimitReader(file, maxSize+1))
+}
+
+func misnamed(file, name string) error {
+	return fmt.Errorf("describes %q, want %q as the file is named", name, file)
 }

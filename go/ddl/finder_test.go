@@ -95,12 +95,52 @@ func TestFinderBroken(t *testing.T) {
 	if len(agents) != 1 || agents[0].Metadata.Name != "good" {
 		t.Errorf("Agents = %v; want the good one", agents)
 	}
-	want := fmt.Sprintf(`%[1]s/choria/agent/misnamed.json: describes agent "good", want "misnamed" as the file is named
+	want := fmt.Sprintf(`%[1]s/choria/agent/misnamed.json: describes "good", want "misnamed" as the file is named
 %[1]s/choria/agent/unversioned.json: agent "unversioned": metadata: version "x": want up to three numbers with dots between, as in 1.0.0`, dir)
 	if message(err) != want {
 		t.Errorf("Agents: %v; want %s", err, want)
 	}
 	if _, err := f.Agent("unversioned"); err == nil || !strings.HasPrefix(err.Error(), dir) {
 		t.Errorf("Agent(unversioned) = %v; want an error that names the file", err)
+	}
+}
+
+func TestFinderData(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(dir, "mcollective/data", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data := func(name, rest string) string {
+		return `{"metadata":{"name":"` + name + `","description":"d","author":"a","license":"l","version":"1","url":"u","timeout":1}` + rest + `}`
+	}
+	write("process_data.json", data("process_data", `,"query":{"prompt":"p","description":"d","type":"string","optional":false,"validation":".","maxlength":50},"output":{"exists":{"description":"e","display_as":"Exists"}}`))
+	write("choria.json", data("choria", ""))
+	write("broken.json", data("broken", `,"query":{"prompt":"p"}`))
+	write("output.json", data("output", `,"output":{"x":{}}`))
+	write("other.json", data("another", ""))
+	write("settings.json", "{}")
+	got, err := (&Finder{Dirs: []string{dir}}).Data()
+	var names []string
+	for _, d := range got {
+		names = append(names, d.Metadata.Name)
+	}
+	if want := []string{"choria", "config_item", "process_data"}; !reflect.DeepEqual(names, want) {
+		t.Errorf("Data = %q; want %q", names, want)
+	}
+	want := fmt.Sprintf(`%[1]s/broken.json: data "broken": query: description: missing
+%[1]s/other.json: describes "another", want "other" as the file is named
+%[1]s/output.json: data "output": output "x": description: missing`, filepath.Join(dir, "mcollective/data"))
+	if message(err) != want {
+		t.Errorf("Data: %v; want %s", err, want)
+	}
+	if got[0].Query != nil || len(got[0].Output) != 26 || got[1].Query == nil || got[2].Query.MaxLength != 50 {
+		t.Errorf("choria %+v, config_item %+v, process_data %+v", got[0], got[1], got[2])
 	}
 }

@@ -294,7 +294,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"metadata":{"name":"a","timeout":1e400}}`))
 	f.Add([]byte(`{"metadata":{"name":"a","description":"d","author":"a","license":"l","version":"*","url":"u","timeout":0},"actions":[{"action":"b","description":"","aggregate":[{"function":"chart","args":{"a":null}}]}]}`))
 	for _, name := range builtinNames {
-		data, err := builtinFiles.ReadFile("builtin/" + name + ".json")
+		data, err := builtinFiles.ReadFile("builtin/agent/" + name + ".json")
 		if err != nil {
 			f.Fatal(err)
 		}
