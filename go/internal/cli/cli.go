@@ -28,6 +28,8 @@ type env struct {
 
 	result io.Reader // standard input from its start, once chain has looked into it
 
+	rest []string // what is behind playbook run
+
 	config string // --config
 	debug  bool   // --debug
 }
@@ -81,6 +83,7 @@ func commands() []func(*env, *kingpin.Application) {
 		addFind,
 		addFacts,
 		addInventory,
+		addPlaybook,
 		addConfig,
 		addLab,
 		addServer,
@@ -121,6 +124,7 @@ func Main(ctx context.Context, program string, args []string, stdin io.Reader, s
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
+	args, e.rest = cutPlaybook(args)
 	_, err = app.Parse(args)
 	if err != nil && !acting {
 		err = e.usageError(app, args, err)

@@ -1,0 +1,280 @@
+package playbook
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"choria.io/choria/go/internal/playbook/nodes"
+	"choria.io/choria/go/internal/playbook/props"
+	"choria.io/choria/go/internal/playbook/task"
+)
+
+// A call is one call of a Puppet function.
+type call struct {
+	s     *Session
+	at    frame   // where in the plan it was made
+	stack []frame // that and its callers, innermost first
+}
+
+// A method answers a call. Its parameters are decoded JSON whose numbers are json.Number; Sensitive values
+// in it are in the clear.
+type method struct {
+	run func(ctx context.Context, c *call, params map[string]any) (any, error)
+
+	// ending methods also work while an interrupted plan unwinds.
+	ending bool
+}
+
+// methods are what the Ruby side can call.
+func methods() map[string]method {
+	return map[string]method{
+		"task":            {run: runTask},
+		"discover":        {run: discover},
+		"data.read":       {run: readData, ending: true},
+		"data.write":      {run: writeData, ending: true},
+		"data.delete":     {run: deleteData, ending: true},
+		"sleep":           {run: sleep},
+		"playbook.exist":  {run: playbookExist, ending: true},
+		"playbook.find":   {run: playbookFind},
+		"cspec.clear":     {run: cspecClear},
+		"cspec.record":    {run: cspecRecord, ending: true},
+		"cspec.summarize": {run: cspecSummarize, ending: true},
+		"cspec.conclude":  {run: cspecConclude},
+	}
+}
+
+// serve answers one call.
+func (s *Session) serve(ctx context.Context, m *message) {
+	c := &call{s: s, stack: m.Stack}
+	if len(m.Stack) > 0 {
+		c.at = m.Stack[0]
+	}
+	result, err := c.run(ctx, m)
+	reply := map[string]any{"id": m.ID}
+	if err == nil {
+		reply["result"] = result
+	} else {
+		reply["error"] = answer(err)
+	}
+	// Whoever reads from a child that has ended notices; nobody waits for this answer then.
+	_ = s.child.send(reply)
+}
+
+func (c *call) run(ctx context.Context, m *message) (any, error) {
+	method, ok := methods()[m.Method]
+	if !ok {
+		return nil, fmt.Errorf("the playbook host does not know %q", m.Method)
+	}
+	if ctx.Err() != nil && method.ending {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), unwind)
+		defer cancel()
+	}
+	d := json.NewDecoder(bytes.NewReader(m.Params))
+	d.UseNumber()
+	var params map[string]any
+	if err := d.Decode(&params); err != nil {
+		return nil, fmt.Errorf("parameters of %s: %w", m.Method, err)
+	}
+	c.s.Secrets.Reveal(params)
+	result, err := method.run(ctx, c, params)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil, &task.Failure{Msg: "interrupted", Kind: kindInterrupted}
+	}
+	return result, err
+}
+
+// source is where the call was made, as Puppet writes it.
+func (c *call) source() string {
+	if c.at.File == "" {
+		return ""
+	}
+	path := c.at.File
+	for _, dir := range c.s.ready.Modulepath {
+		if rest, ok := strings.CutPrefix(path, strings.TrimSuffix(dir, "/")+"/"); ok {
+			path = "<module>/" + rest
+			break
+		}
+	}
+	return fmt.Sprintf("Scope(%s, %d)", path, c.at.Line)
+}
+
+// env is what tasks and sources of nodes run in, with a voice that says where in the plan it comes from.
+func (c *call) env() *task.Env {
+	return &task.Env{Network: c.s.Network, Log: voice{c.s.Log, c.source()}, Environ: c.s.data.Environ.List}
+}
+
+func runTask(ctx context.Context, c *call, params map[string]any) (any, error) {
+	typ, _ := params["type"].(string)
+	properties, _ := params["properties"].(map[string]any)
+	outcome, err := task.Run(ctx, c.env(), typ, properties)
+	if err != nil {
+		return nil, err
+	}
+	c.s.record(c, outcome)
+	if caught, _ := properties["_catch_errors"].(bool); !caught {
+		if failure := outcome.Error(); failure != nil {
+			return nil, failure
+		}
+	}
+	return outcome, nil
+}
+
+func discover(ctx context.Context, c *call, params map[string]any) (any, error) {
+	name, _ := params["source"].(string)
+	properties, _ := params["properties"].(map[string]any)
+	found, err := nodes.Discover(ctx, c.env(), name, properties)
+	if err == nil {
+		c.s.recordNodes(c, found)
+	}
+	return found, err
+}
+
+func item(params map[string]any) (string, map[string]any) {
+	name, _ := params["item"].(string)
+	properties, _ := params["store"].(map[string]any)
+	return name, properties
+}
+
+func readData(ctx context.Context, c *call, params map[string]any) (any, error) {
+	name, properties := item(params)
+	return c.s.data.Read(ctx, name, properties)
+}
+
+func writeData(ctx context.Context, c *call, params map[string]any) (any, error) {
+	name, properties := item(params)
+	return params["value"], c.s.data.Write(ctx, name, params["value"], properties)
+}
+
+func deleteData(ctx context.Context, c *call, params map[string]any) (any, error) {
+	name, properties := item(params)
+	return nil, c.s.data.Delete(ctx, name, properties)
+}
+
+func sleep(ctx context.Context, c *call, params map[string]any) (any, error) {
+	p := props.New("choria::sleep", params)
+	d := p.Seconds("seconds", 0)
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	c.env().Log.Notice("Sleeping %.4g seconds", d.Seconds())
+	return nil, task.Sleep(ctx, d)
+}
+
+func playbookExist(_ context.Context, c *call, params map[string]any) (any, error) {
+	name, _ := params["name"].(string)
+	_, ok := findPlan(c.s.ready.Modulepath, name)
+	return ok, nil
+}
+
+func playbookFind(_ context.Context, c *call, params map[string]any) (any, error) {
+	name, _ := params["name"].(string)
+	path, ok := findPlan(c.s.ready.Modulepath, name)
+	if !ok {
+		return nil, &UnknownPlaybook{name, c.s.ready.Modulepath}
+	}
+	c.env().Log.Debug("Running playbook %s", name)
+	return path, nil
+}
+
+func cspecClear(_ context.Context, _ *call, params map[string]any) (any, error) {
+	path, _ := params["report"].(string)
+	return nil, clearReport(path)
+}
+
+func cspecRecord(_ context.Context, c *call, params map[string]any) (any, error) {
+	path, _ := params["report"].(string)
+	suite, err := json.Marshal(params["suite"])
+	if err == nil {
+		suite, err = c.s.Secrets.MaskJSON(suite)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("report %s: %w", path, err)
+	}
+	return nil, appendReport(path, suite)
+}
+
+func cspecSummarize(_ context.Context, _ *call, params map[string]any) (any, error) {
+	path, _ := params["report"].(string)
+	return summarizeReport(path)
+}
+
+func cspecConclude(_ context.Context, c *call, params map[string]any) (any, error) {
+	summary, _ := params["summary"].(map[string]any)
+	failed := conclude(summary)
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if failed != "" {
+		c.s.failed = failed
+	}
+	return failed == "", nil
+}
+
+// A nodesRecord is what the report of the run says about the nodes that were found.
+type nodesRecord struct {
+	at    frame
+	nodes []string
+}
+
+func (s *Session) record(c *call, outcome *task.Outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tasks = append(s.tasks, newReportTask(outcome, c.at))
+}
+
+func (s *Session) recordNodes(c *call, found []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nodes = append(s.nodes, nodesRecord{c.at, found})
+}
+
+// An UnknownPlaybook is the error of a name that no module has a playbook for.
+type UnknownPlaybook struct {
+	Name       string
+	Modulepath []string // where it was looked for, the bundled modules first
+}
+
+func (e *UnknownPlaybook) Error() string {
+	searched := []string{"the bundled modules"}
+	if len(e.Modulepath) > 1 {
+		searched = append(searched, e.Modulepath[1:]...)
+	}
+	return fmt.Sprintf("unknown playbook %q; it was searched in\n  %s", e.Name, strings.Join(searched, "\n  "))
+}
+
+// Hint says what to do about it.
+func (e *UnknownPlaybook) Hint() string { return "--modulepath says where modules are" }
+
+// findPlan returns the file of a playbook. Of several modules of one name the first counts, as in Puppet.
+func findPlan(modulepath []string, name string) (path string, ok bool) {
+	if !validName(name) {
+		return "", false
+	}
+	parts := strings.Split(strings.TrimPrefix(name, "::"), "::")
+	file := "init"
+	if len(parts) > 1 {
+		file = filepath.Join(parts[1:]...)
+	}
+	for _, dir := range modulepath {
+		module := filepath.Join(dir, parts[0])
+		if st, err := os.Stat(module); err != nil || !st.IsDir() {
+			continue
+		}
+		path = filepath.Join(module, "plans", file+".pp")
+		st, err := os.Stat(path)
+		return path, err == nil && !st.IsDir()
+	}
+	return "", false
+}
+
+// since is the seconds from start, as reports write them.
+func since(start, end time.Time) float64 {
+	return float64(end.Sub(start).Milliseconds()) / 1000
+}

@@ -1,0 +1,12 @@
+//go:build unix && !linux
+
+package playbook
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// ownProcess puts the child into a process group of its own, so that an interrupt of the terminal reaches
+// us alone and the plan can unwind. It ends when it finds its socket closed.
+func ownProcess(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

@@ -1,0 +1,76 @@
+package playbook
+
+import (
+	"context"
+	"sync"
+
+	"choria.io/choria/go/client"
+	"choria.io/choria/go/ddl"
+	"choria.io/choria/go/internal/playbook/task"
+)
+
+// Client returns the network of a client that is opened when it is first needed: a playbook that does not
+// use the network needs no configuration for it. close closes the client if it was opened.
+func Client(open func() (*client.Client, error)) (network task.Network, close func()) {
+	n := &lazyClient{open: sync.OnceValues(open)}
+	return n, func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.opened != nil {
+			_ = n.opened.Close() // nothing is on its way any more
+		}
+	}
+}
+
+type lazyClient struct {
+	open func() (*client.Client, error)
+
+	mu     sync.Mutex
+	opened *client.Client
+}
+
+func (n *lazyClient) client() (*client.Client, error) {
+	c, err := n.open()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err == nil {
+		n.opened = c
+	}
+	return c, err
+}
+
+func (n *lazyClient) Discover(ctx context.Context, d client.Discovery) ([]string, error) {
+	c, err := n.client()
+	if err != nil {
+		return nil, err
+	}
+	return c.Discover(ctx, d)
+}
+
+func (n *lazyClient) Start(ctx context.Context, r client.Request) (task.Request, error) {
+	c, err := n.client()
+	if err != nil {
+		return nil, err
+	}
+	run, err := c.Start(ctx, r)
+	if err != nil {
+		return nil, err // not a nil *client.Run in an interface
+	}
+	return run, nil
+}
+
+func (n *lazyClient) DDL(agent string) (*ddl.Agent, error) {
+	c, err := n.client()
+	if err != nil {
+		return nil, err
+	}
+	return c.DDL(agent)
+}
+
+func (n *lazyClient) Setting(key string) (string, bool) {
+	c, err := n.client()
+	if err != nil {
+		return "", false
+	}
+	return c.Setting(key)
+}

@@ -1,0 +1,291 @@
+package playbook
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofrs/uuid/v5"
+
+	"choria.io/choria/go/internal/build"
+	"choria.io/choria/go/internal/playbook/store"
+	"choria.io/choria/go/internal/playbook/task"
+)
+
+// protocol is what both ends of the socket must speak.
+const protocol = 1
+
+// unwind is how long a plan may take to end after it was interrupted.
+const unwind = 15 * time.Second
+
+// A Target is something to validate: a playbook or a file.
+type Target struct {
+	Name string `json:"name"`           // as the user wrote it
+	File string `json:"file,omitempty"` // empty: Name is that of a playbook
+}
+
+// A Session evaluates one playbook, or validates some. Set its fields, then call Start, Ready, Run and
+// Close in this order. Only Run can be left out.
+type Session struct {
+	Playbook   string       // the playbook to run or describe; empty: none
+	Validate   []Target     // what to validate
+	Modulepath []string     // directories of modules; nil means those of the installed Puppet
+	Log        *Log         // required
+	Secrets    *Secrets     // required; that of Log
+	Network    task.Network // nil: playbooks cannot use the network
+	Environ    []string     // environment variables of the run, as NAME=value
+
+	id      string
+	dir     string
+	modules string
+	rubies  []string
+	unfit   Unusable
+	child   *child
+	ready   *Ready
+	data    *store.Env
+
+	mu     sync.Mutex
+	tasks  []reportTask
+	nodes  []nodesRecord
+	failed string // set by a playbook that wants the run to count as failed
+}
+
+// A Ready is what a session knows before it runs anything.
+type Ready struct {
+	Modulepath []string   `json:"modulepath"` // the bundled modules come first
+	Puppet     string     `json:"puppet"`     // version
+	Ruby       string     `json:"ruby"`       // version
+	Plan       *Signature `json:"plan"`       // nil: there is no such playbook, or Error
+	Error      *Failure   `json:"error"`      // what is wrong with the playbook
+	Problems   []Problem  `json:"problems"`   // of what was to be validated
+}
+
+// A Problem is what is wrong with a target.
+type Problem struct {
+	Target string `json:"target"` // its name
+	Failure
+}
+
+// An Outcome is what came of a run.
+type Outcome struct {
+	Result  json.RawMessage // of the plan; not masked
+	Failure *Failure        // nil: the plan came to its end
+	Failed  string          // the plan came to its end and says that the run has failed, and why
+
+	Start, End time.Time
+}
+
+// Success reports whether the run was one.
+func (o *Outcome) Success() bool { return o.Failure == nil && o.Failed == "" }
+
+// Interrupted reports whether the run was interrupted.
+func (o *Outcome) Interrupted() bool { return o.Failure != nil && o.Failure.Kind == kindInterrupted }
+
+// ID returns the id of the run.
+func (s *Session) ID() string { return s.id }
+
+// Start starts Ruby, which loads Puppet while the caller does other things.
+func (s *Session) Start() error {
+	id, err := uuid.NewV4()
+	if err != nil {
+		return fmt.Errorf("run id: %w", err)
+	}
+	s.id = strings.ReplaceAll(id.String(), "-", "")
+	s.data = store.NewEnv(s.Environ)
+	if s.dir, err = os.MkdirTemp("", "choria-playbook-"); err != nil {
+		return fmt.Errorf("directory of the run: %w", err)
+	}
+	// Ruby knows files by their real names.
+	if s.dir, err = filepath.EvalSymlinks(s.dir); err != nil {
+		return fmt.Errorf("directory of the run: %w", err)
+	}
+	if s.modules, err = unpack(s.dir); err != nil {
+		return err
+	}
+	s.rubies = rubies(os.Getenv)
+	return s.next()
+}
+
+// next starts the next Ruby that can be started.
+func (s *Session) next() error {
+	for len(s.rubies) > 0 {
+		ruby := s.rubies[0]
+		s.rubies = s.rubies[1:]
+		var err error
+		if s.child, err = startChild(ruby, s.modules, s.Environ, s.Log); err == nil {
+			s.unfit.Tried = append(s.unfit.Tried, ruby)
+			return s.hello()
+		}
+		s.unfit.Tried = append(s.unfit.Tried, err.Error())
+	}
+	return &s.unfit
+}
+
+// hello tells the child what to do. A child that has ended already is noticed by who reads from it.
+func (s *Session) hello() error {
+	params := map[string]any{
+		"protocol": protocol, "dir": filepath.Join(s.dir, "puppet"), "bundled": []string{s.modules},
+		"modulepath": s.Modulepath, "level": s.Log.Level.String(),
+		"facts": map[string]any{"choria": map[string]any{
+			"playbook": s.Playbook, "run_id": s.id, "version": build.Version,
+		}},
+	}
+	if s.Playbook != "" {
+		params["plan"] = s.Playbook
+	}
+	if s.Validate != nil {
+		params["validate"] = s.Validate
+	}
+	_ = s.child.send(map[string]any{"method": "hello", "params": params})
+	return os.MkdirAll(filepath.Join(s.dir, "puppet"), 0o700)
+}
+
+// Ready waits until Puppet is loaded. A Ruby that cannot load it is followed by the next one.
+func (s *Session) Ready(ctx context.Context) (*Ready, error) {
+	for {
+		child := s.child
+		stop := context.AfterFunc(ctx, child.kill)
+		m, err := s.await(ctx)
+		if !stop() {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			return nil, err
+		}
+		var unusable struct{ Reason string }
+		if m.Method == "unusable" {
+			if err := json.Unmarshal(m.Params, &unusable); err != nil {
+				return nil, err
+			}
+			s.unfit.Tried[len(s.unfit.Tried)-1] += ": " + unusable.Reason
+			child.close()
+			if err := s.next(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		s.ready = &Ready{}
+		if err := json.Unmarshal(m.Params, s.ready); err != nil {
+			return nil, fmt.Errorf("ready message of the Ruby process: %w", err)
+		}
+		if s.ready.Plan != nil {
+			s.ready.Plan.document()
+		}
+		return s.ready, nil
+	}
+}
+
+// await returns the first message that is no line of the log.
+func (s *Session) await(ctx context.Context) (*message, error) {
+	for {
+		m, err := s.child.receive()
+		switch {
+		case errors.Is(err, errEnded):
+			return nil, s.child.ended(ctx)
+		case err != nil:
+			return nil, err
+		case m.Method == "log":
+			s.say(m.Params)
+		default:
+			return m, nil
+		}
+	}
+}
+
+// say logs a line that Puppet logged.
+func (s *Session) say(params json.RawMessage) {
+	var line struct{ Level, Text, Source string }
+	if err := json.Unmarshal(params, &line); err != nil {
+		return // it is a line of the log; there is nobody to tell
+	}
+	level, err := ParseLevel(line.Level)
+	if err != nil {
+		level = Notice
+	}
+	s.Log.Say(level, line.Source, line.Text)
+}
+
+// Run runs the playbook with parameters, which Puppet checks first. The end of ctx interrupts it: the plan
+// unwinds, and the Outcome says so. An error is one of the machinery, not of the plan.
+func (s *Session) Run(ctx context.Context, parameters map[string]any) (*Outcome, error) {
+	for _, p := range s.ready.Plan.Parameters {
+		if value, ok := parameters[p.Name]; ok && p.Type.secret() {
+			s.Secrets.Add(value)
+		}
+	}
+	o := &Outcome{Start: time.Now()}
+	if err := s.child.send(map[string]any{"method": "run", "params": map[string]any{"parameters": parameters}}); err != nil {
+		return nil, s.child.ended(ctx)
+	}
+	done := make(chan struct{})
+	defer close(done)
+	stop := context.AfterFunc(ctx, func() { s.interrupt(done) })
+	defer stop()
+
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	callCtx, cancel := context.WithCancel(ctx)
+	defer cancel() // of calls that nobody waits for any more
+	for {
+		m, err := s.child.receive()
+		if err != nil {
+			o.End = time.Now()
+			if ctx.Err() != nil {
+				o.Failure = &Failure{Msg: "interrupted", Kind: kindInterrupted}
+				return o, nil
+			}
+			if errors.Is(err, errEnded) {
+				err = s.child.ended(ctx)
+			}
+			return nil, err
+		}
+		switch {
+		case m.Method == "log":
+			s.say(m.Params)
+		case m.Method == "done":
+			o.End = time.Now()
+			var done struct {
+				Result json.RawMessage
+				Error  *Failure
+			}
+			if err := json.Unmarshal(m.Params, &done); err != nil {
+				return nil, fmt.Errorf("last message of the Ruby process: %w", err)
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			o.Result, o.Failure, o.Failed = done.Result, done.Error, s.failed
+			return o, nil
+		case m.ID != 0:
+			calls.Go(func() { s.serve(callCtx, m) })
+		}
+	}
+}
+
+// interrupt makes the plan unwind, and ends it by force if it does not.
+func (s *Session) interrupt(done <-chan struct{}) {
+	_ = s.child.send(map[string]any{"method": "cancel"}) // one that has ended needs no cancelling
+	select {
+	case <-done:
+	case <-time.After(unwind):
+		s.child.kill()
+	}
+}
+
+// Close ends the Ruby process and removes the directory of the run.
+func (s *Session) Close() {
+	if s.child != nil {
+		s.child.close()
+	}
+	if s.dir != "" {
+		os.RemoveAll(s.dir)
+	}
+}
+
+// Refused reports whether the parameters did not fit; nothing was run then.
+func (o *Outcome) Refused() bool { return o.Failure != nil && o.Failure.Kind == kindParameters }

@@ -1,0 +1,109 @@
+// Package store is the data stores of playbooks.
+//
+// A type of store is one file and one line in types.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"choria.io/choria/go/internal/playbook/props"
+)
+
+// types are the types of stores by name.
+func types() map[string]func(*Env, *props.Props) Store {
+	return map[string]func(*Env, *props.Props) Store{
+		"environment": newEnvironment,
+		"file":        newFile,
+		"memory":      newMemory,
+	}
+}
+
+// ErrMissing is the error of reading an item that does not exist.
+var ErrMissing = errors.New("no such item")
+
+// A Store holds items by name. Values are decoded JSON whose numbers are json.Number, or whatever marshals
+// to JSON. A store lives for one operation.
+type Store interface {
+	Read(ctx context.Context, item string) (any, error)
+	Write(ctx context.Context, item string, value any) error
+
+	// Delete deletes an item; one that does not exist is deleted already.
+	Delete(ctx context.Context, item string) error
+}
+
+// An Env is what stores of one run share.
+type Env struct {
+	Memory  *Memory
+	Environ *Environ
+}
+
+// NewEnv returns the stores' part of a new run. environ are environment variables as NAME=value.
+func NewEnv(environ []string) *Env {
+	return &Env{Memory: &Memory{}, Environ: &Environ{list: environ}}
+}
+
+// Read reads an item of the store that properties describe. The property default is the value of an
+// item that does not exist.
+func (e *Env) Read(ctx context.Context, item string, properties map[string]any) (any, error) {
+	s, p, err := e.open(properties)
+	if err != nil {
+		return nil, failed("read", item, err)
+	}
+	value, err := s.Read(ctx, item)
+	if def, ok := p.Get("default"); errors.Is(err, ErrMissing) && ok {
+		return def, nil
+	}
+	return value, failed("read", item, err)
+}
+
+// Write stores an item.
+func (e *Env) Write(ctx context.Context, item string, value any, properties map[string]any) error {
+	s, _, err := e.open(properties)
+	if err == nil {
+		err = s.Write(ctx, item, value)
+	}
+	return failed("write", item, err)
+}
+
+// Delete deletes an item.
+func (e *Env) Delete(ctx context.Context, item string, properties map[string]any) error {
+	s, _, err := e.open(properties)
+	if err == nil {
+		err = s.Delete(ctx, item)
+	}
+	return failed("delete", item, err)
+}
+
+// failed names the item in err, as part of the one store that plans have.
+func failed(verb, item string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s data item %q: %w", verb, "plan_store/"+item, err)
+}
+
+func (e *Env) open(properties map[string]any) (Store, *props.Props, error) {
+	typ, _ := properties["type"].(string)
+	create, ok := types()[typ]
+	if !ok {
+		names := slices.Sorted(maps.Keys(types()))
+		return nil, nil, fmt.Errorf("unknown type of store %q: want %s", typ, strings.Join(names, ", "))
+	}
+	p := props.New("the "+typ+" store", properties)
+	s := create(e, p)
+	return s, p, p.Err()
+}
+
+// text returns value as text, for stores that hold nothing else.
+func text(store string, value any) (string, error) {
+	s, ok := value.(string)
+	if !ok {
+		return "", fmt.Errorf("the %s store holds text alone, not %s", store, props.Show(value))
+	}
+	return s, nil
+}

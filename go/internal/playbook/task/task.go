@@ -1,0 +1,238 @@
+// Package task runs the tasks of playbooks.
+//
+// A type of task is one file and one line in types.
+package task
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"choria.io/choria/go/client"
+	"choria.io/choria/go/ddl"
+	"choria.io/choria/go/internal/playbook/props"
+)
+
+// types are the types of tasks by name.
+func types() map[string]func(*Env, *props.Props) attempter {
+	return map[string]func(*Env, *props.Props) attempter{
+		"mcollective": newRequest,
+		"shell":       newShell,
+	}
+}
+
+// A Network is what tasks need of the client.
+type Network interface {
+	Discover(context.Context, client.Discovery) ([]string, error)
+	Start(context.Context, client.Request) (Request, error)
+	DDL(agent string) (*ddl.Agent, error)
+	Setting(key string) (value string, ok bool)
+}
+
+// A Request is one request on its way: *client.Run.
+type Request interface {
+	ID() string
+	Replies() iter.Seq[client.Reply]
+	Err() error
+	Stats() client.Stats
+}
+
+// A Logger takes what a task has to say to whoever runs the playbook.
+type Logger interface {
+	Debug(format string, args ...any)
+	Notice(format string, args ...any)
+	Warning(format string, args ...any)
+	Error(format string, args ...any)
+}
+
+// An Env is what tasks run in.
+type Env struct {
+	Network Network
+	Log     Logger
+	Environ func() []string // environment variables of local commands, as NAME=value
+}
+
+// The kinds of errors.
+const (
+	KindTask      = "choria.playbook/taskerror"
+	KindAssertion = "choria.playbook/assertion"
+	KindRequest   = "choria.playbook/request"
+)
+
+// A Failure is an error as plans see it.
+type Failure struct {
+	Msg     string         `json:"msg"`
+	Kind    string         `json:"kind"`
+	Details map[string]any `json:"details"`
+}
+
+// A Result is what the task did on one node or endpoint.
+type Result struct {
+	Host  string
+	Value any // anything that marshals to JSON
+	Error *Failure
+}
+
+// An attempter is one task whose properties are known.
+type attempter interface {
+	attempt(ctx context.Context, env *Env) attempt
+}
+
+// An attempt is what came of one try.
+type attempt struct {
+	results []Result
+	success bool
+	message string
+	failure *Failure // set when nothing could be tried
+	request string   // request id
+}
+
+// An Outcome is what came of a task.
+type Outcome struct {
+	Type        string
+	Description string
+	FailOK      bool
+	Success     bool
+	Message     string
+	Results     []Result
+	Failure     *Failure // set when the task could not be tried
+
+	Start, End time.Time
+	Tries      int
+	Requests   []string // request ids
+}
+
+// Error returns the failure that ends the playbook, nil when there is none or it may fail.
+func (o *Outcome) Error() *Failure {
+	if o.Success || o.FailOK {
+		return nil
+	}
+	return &Failure{Msg: o.Message, Kind: KindTask, Details: map[string]any{"type": o.Type, "description": o.Description}}
+}
+
+// MarshalJSON encodes o as the Ruby side wants it.
+func (o *Outcome) MarshalJSON() ([]byte, error) {
+	type result struct {
+		Value  any      `json:"value"`
+		Type   string   `json:"type"`
+		FailOK bool     `json:"fail_ok"`
+		Error  *Failure `json:"error,omitempty"`
+	}
+	type host struct {
+		Host   string `json:"host"`
+		Result result `json:"result"`
+	}
+	results := make([]host, len(o.Results))
+	for i, r := range o.Results {
+		results[i] = host{r.Host, result{r.Value, o.Type, o.FailOK, r.Error}}
+	}
+	return json.Marshal(map[string]any{
+		"results": results, "message": o.Message, "failed": o.Error() != nil, "exception": o.Failure,
+	})
+}
+
+// Run runs a task of type typ. The error is one in the properties, which is a mistake of the plan, or
+// that of ctx; a task that fails is an Outcome.
+func Run(ctx context.Context, env *Env, typ string, properties map[string]any) (*Outcome, error) {
+	create, ok := types()[typ]
+	if !ok {
+		names := slices.Sorted(maps.Keys(types()))
+		return nil, fmt.Errorf("unknown type of task %q: want %s", typ, strings.Join(names, " or "))
+	}
+	p := props.New("the "+typ+" task", properties)
+	o := &Outcome{
+		Type:        typ,
+		Description: p.Text("description", typ+" task"),
+		FailOK:      p.Bool("fail_ok", false),
+		Start:       time.Now(),
+	}
+	before := p.Seconds("pre_sleep", 0)
+	tries := p.Int("tries", 1, 1)
+	between := p.Seconds("try_sleep", 10*time.Second)
+	task := create(env, p)
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	for _, name := range p.Unknown() {
+		env.Log.Warning("The %s task has no property %q: it is ignored", typ, name)
+	}
+
+	env.Log.Notice("About to run task: %s", o.Description)
+	if before > 0 {
+		env.Log.Notice("Sleeping %s before the task", seconds(before))
+		if err := Sleep(ctx, before); err != nil {
+			return nil, err
+		}
+	}
+	err := o.try(ctx, env, task, tries, between)
+	o.End = time.Now()
+	if err != nil {
+		return nil, err
+	}
+	if !o.Success && o.FailOK {
+		env.Log.Warning("The task failed, which it may: %s", o.Message)
+	}
+	return o, nil
+}
+
+// try tries until the first success.
+func (o *Outcome) try(ctx context.Context, env *Env, task attempter, tries int, between time.Duration) error {
+	for o.Tries = 1; ; o.Tries++ {
+		a := task.attempt(ctx, env)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		o.Results, o.Success, o.Message, o.Failure = a.results, a.success, a.message, a.failure
+		if a.request != "" {
+			o.Requests = append(o.Requests, a.request)
+		}
+		if a.success {
+			env.Log.Notice("%s", a.message)
+			return nil
+		}
+		env.Log.Error("%s", a.message)
+		if o.Tries == tries {
+			return nil
+		}
+		env.Log.Warning("Try %d of %d failed, trying again in %s: %s", o.Tries, tries, seconds(between), a.message)
+		if err := Sleep(ctx, between); err != nil {
+			return err
+		}
+	}
+}
+
+// Sleep waits, or returns the error of ctx when that ends first.
+func Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func seconds(d time.Duration) string {
+	text := fmt.Sprintf("%.2f", d.Seconds())
+	text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	if text == "1" {
+		return "1 second"
+	}
+	return text + " seconds"
+}
+
+// plural is n things.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+func (f *Failure) Error() string { return f.Msg }

@@ -1,0 +1,27 @@
+# frozen_string_literal: true
+
+require_relative '../../../puppet_x/cspec/case'
+
+# One case: a list of assertions. They return whether they hold.
+Puppet::DataTypes.create_type('Cspec::Case') do
+  interface <<-PUPPET
+    attributes => {
+      description => String,
+      suite       => Cspec::Suite,
+    },
+    functions => {
+      assert_equal            => Callable[[Any, Any], Boolean],
+      assert_task_success     => Callable[[Choria::TaskResults], Boolean],
+      assert_task_failure     => Callable[[Choria::TaskResults], Boolean],
+      assert_task_data_equals => Callable[[Choria::TaskResult, Any, Any], Boolean],
+      assert_true             => Callable[[Any], Boolean],
+      assert_false            => Callable[[Any], Boolean],
+      assert_match            => Callable[[Variant[Regexp, String], Any], Boolean],
+      assert_includes         => Callable[[Variant[Array, Hash, String], Any], Boolean],
+      assert_count            => Callable[[Variant[Choria::TaskResults, Array, Hash], Integer], Boolean],
+      skip                    => Callable[[String], Boolean],
+    }
+  PUPPET
+
+  implementation_class PuppetX::Cspec::Case
+end

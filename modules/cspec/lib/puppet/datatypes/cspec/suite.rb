@@ -1,0 +1,20 @@
+# frozen_string_literal: true
+
+require_relative '../../../puppet_x/cspec/suite'
+
+# One suite: a list of cases.
+Puppet::DataTypes.create_type('Cspec::Suite') do
+  interface <<-PUPPET
+    attributes => {
+      description => String,
+      fail_fast   => Boolean,
+      report      => String,
+    },
+    functions => {
+      it      => Callable[[String, Callable[Cspec::Case]], Any],
+      outcome => Callable[[], Hash],
+    }
+  PUPPET
+
+  implementation_class PuppetX::Cspec::Suite
+end

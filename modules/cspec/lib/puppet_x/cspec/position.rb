@@ -1,0 +1,21 @@
+# frozen_string_literal: true
+
+module PuppetX
+  module Cspec
+    # Where in the plans something stands.
+    module Position
+      module_function
+
+      # @return [Hash] file and line of the innermost call
+      def here
+        file, line = Puppet::Pops::PuppetStack.top_of_stack
+        { 'file' => file, 'line' => line }
+      end
+
+      # @return [Float] seconds, for durations
+      def clock
+        Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      end
+    end
+  end
+end

@@ -1,0 +1,2 @@
+# @summary The identity of one node
+type Choria::Node = String[1]

@@ -1,0 +1,2 @@
+# @summary Identities of nodes, possibly none
+type Choria::Nodes = Array[Choria::Node]

@@ -1,0 +1,2 @@
+# @summary A string without characters that a shell acts on
+type Choria::ShellSafe = Pattern[/\A(?:[^`$;|><&]|&(?!&))*\z/]
