@@ -102,6 +102,9 @@ func (e *missingError) Error() string {
 
 func (e *missingError) Unwrap() error { return e.err }
 
+// Is makes it an fs.ErrNotExist, also when no file was named.
+func (e *missingError) Is(target error) bool { return target == fs.ErrNotExist }
+
 // Hint returns what to do about it.
 func (e *missingError) Hint() string {
 	if e.err != nil {
