@@ -78,11 +78,11 @@ func (f *Filter) UnmarshalJSON(data []byte) error {
 		err = s.End()
 	}
 	if err != nil {
-		return fmt.Errorf("filter: %w", err)
+		return err
 	}
 	for i, name := range filterMembers[:4] {
 		if seen&(1<<i) == 0 {
-			return fmt.Errorf("filter: no member %q", name)
+			return fmt.Errorf("no member %q", name)
 		}
 	}
 	if err := got.Validate(); err != nil {
