@@ -83,6 +83,7 @@ func commands() []func(*env, *kingpin.Application) {
 		addFind,
 		addFacts,
 		addInventory,
+		addPlugin,
 		addPlaybook,
 		addConfig,
 		addLab,
