@@ -239,7 +239,9 @@ func (c *inventoryCommand) reportCollectives(cl *client.Client, out *screen) err
 	names := slices.Sorted(maps.Keys(counts))
 	slices.SortStableFunc(names, func(a, b string) int { return counts[b] - counts[a] })
 	t := newTable()
-	t.SetTitle(fmt.Sprintf("Collective Report for %d nodes", run.Stats().Responses))
+	title := fmt.Sprintf("Collective Report for %d nodes", run.Stats().Responses)
+	t.SetTitle(title)
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMin: len(title) - len("Nodes")}}) // so that the title fits
 	t.AppendHeader(table.Row{"Collective", "Nodes"})
 	for _, name := range names {
 		t.AppendRow(table.Row{name, counts[name]})
