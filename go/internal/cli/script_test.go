@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 		context.AfterFunc(ctx, stop)
 		os.Exit(cli.Main(ctx, os.Args[0], os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
-	testscript.Main(m, map[string]func(){"choria": run, "mco": run})
+	testscript.Main(m, map[string]func(){"choria": run, "mco": run, "doomed-node": doomedNode})
 }
 
 // TestScripts runs the transcripts in testdata/script against a network of a broker and three nodes,
