@@ -24,10 +24,7 @@ func (n *Node) choriaUtil() map[string]agent.Action {
 	}
 }
 
-func (n *Node) info(ctx context.Context, req *agent.Request, reply *agent.Reply) error {
-	if err := req.Bind(&struct{}{}); err != nil {
-		return err
-	}
+func (n *Node) info(ctx context.Context, _ *agent.Request, reply *agent.Reply) error {
 	stats := n.conn.Stats()
 	facter, _ := exec.LookPath("facter") // none is a fine answer
 	domain := n.cfg.Domain(ctx)
@@ -107,10 +104,7 @@ func moduleVersion(path string) string {
 	return "unknown"
 }
 
-func (n *Node) machineStates(_ context.Context, req *agent.Request, reply *agent.Reply) error {
-	if err := req.Bind(&struct{}{}); err != nil {
-		return err
-	}
+func (n *Node) machineStates(_ context.Context, _ *agent.Request, reply *agent.Reply) error {
 	reply.Data = map[string]any{"machine_names": []string{}, "machine_ids": []string{}, "states": map[string]any{}}
 	return nil
 }

@@ -22,13 +22,21 @@ import (
 	"choria.io/choria/go/lifecycle"
 )
 
+// A Conn is the part of a *transport.Conn that a node needs.
+type Conn interface {
+	Publish(subject string, data []byte) error
+	Subscribe(subject, queue string, pending int, f func(transport.Msg)) (*transport.Sub, error)
+	Server() string
+	Stats() transport.Stats
+}
+
 // Options say what a node is. Config, Conn and Verifier are required.
 type Options struct {
 	// Config is not changed while the node runs. Nodes may share one that differs in nothing.
 	Config *config.Config
 
 	// Conn is connected before Run and closed by the caller after it.
-	Conn *transport.Conn
+	Conn Conn
 
 	// Verifier decides which requests are genuine, usually a *security.Identity.
 	Verifier protocol.Verifier
@@ -71,7 +79,7 @@ type Options struct {
 // A Node is one node of a network. Make it with New, then call Run.
 type Node struct {
 	cfg       *config.Config
-	conn      *transport.Conn
+	conn      Conn
 	server    transport.Options
 	verifier  protocol.Verifier
 	component string

@@ -138,7 +138,7 @@ func run(t testing.TB, o node.Options) *running {
 	case <-time.After(patience):
 		t.Fatal("node is not ready")
 	}
-	if err := o.Conn.Flush(deadline(t)); err != nil { // the broker knows the subscriptions
+	if err := o.Conn.(*transport.Conn).Flush(deadline(t)); err != nil { // the broker knows the subscriptions
 		t.Fatal(err)
 	}
 	return r

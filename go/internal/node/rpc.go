@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 
 	"choria.io/choria/go/agent"
 	"choria.io/choria/go/ddl"
+	"choria.io/choria/go/internal/jsonscan"
 )
 
 // notAuthorized is all that a caller learns about a denied request. Source: protocol section 7.3.
@@ -17,9 +19,9 @@ const notAuthorized = "You are not authorized to call this agent or action"
 
 // A call is the body of an RPC request. Who makes it and when stands in the request around it.
 type call struct {
-	Agent  string          `json:"agent"`
-	Action string          `json:"action"`
-	Data   json.RawMessage `json:"data"`
+	Agent  string
+	Action string
+	Data   json.RawMessage // one object
 }
 
 // A result is the body of an RPC reply.
@@ -41,17 +43,32 @@ func rpcError(action string, status agent.Status, message string) []byte {
 	return body
 }
 
+// callMembers are the members of a body. Others, as the caller that Ruby clients add, are passed over.
+var callMembers = []string{"agent", "action", "data"}
+
 // parseCall decodes a body. Data that is missing is {}.
 func parseCall(body []byte) (*call, error) {
 	var c call
-	if err := json.Unmarshal(body, &c); err != nil {
-		return nil, err
+	s := jsonscan.New(body)
+	_, err := s.Object(callMembers, func(i int) (err error) {
+		switch i {
+		case 0:
+			c.Agent, err = s.String()
+		case 1:
+			c.Action, err = s.String()
+		case 2:
+			c.Data, err = s.Raw()
+		}
+		return err
+	})
+	if err == nil {
+		err = s.End()
 	}
-	if c.Agent == "" || c.Action == "" {
-		return nil, errors.New("agent or action is missing")
-	}
-	c.Data = bytes.TrimSpace(c.Data)
 	switch {
+	case err != nil:
+		return nil, err
+	case c.Agent == "" || c.Action == "":
+		return nil, errors.New("agent or action is missing")
 	case len(c.Data) == 0 || string(c.Data) == "null":
 		c.Data = noData
 	case c.Data[0] != '{':
@@ -79,7 +96,9 @@ func (n *Node) answer(ctx context.Context, s *service, e *exchange) []byte {
 	if ctx.Err() != nil {
 		return rpcError(req.Action, agent.Aborted, n.ended(s)) // it has waited for too long
 	}
-	n.log.Debug("request", "request", req.ID, "caller", req.Caller, "agent", s.name, "action", req.Action, "collective", req.Collective)
+	if n.log.Enabled(ctx, slog.LevelDebug) { // boxing what is then not logged costs allocations
+		n.log.Debug("request", "request", req.ID, "caller", req.Caller, "agent", s.name, "action", req.Action, "collective", req.Collective)
+	}
 
 	reply := &agent.Reply{}
 	var err error
@@ -108,14 +127,8 @@ func (n *Node) call(ctx context.Context, run agent.Action, req *agent.Request, r
 // encode makes the body of the reply out of what an action returned.
 func (n *Node) encode(ctx context.Context, s *service, req *agent.Request, reply *agent.Reply, err error) []byte {
 	r := result{req.Action, reply.Status, reply.Message, reply.Data}
-	var e *agent.Error
-	switch {
-	case errors.As(err, &e):
-		r.Status, r.Message = e.Status, e.Message
-	case err != nil && ctx.Err() != nil:
-		r.Status, r.Message = agent.Aborted, n.ended(s)
-	case err != nil:
-		r.Status, r.Message = agent.UnknownError, err.Error()
+	if err != nil {
+		r.Status, r.Message = n.failure(ctx, s, err)
 	}
 	if r.Message == "" && r.Status == agent.OK {
 		r.Message = "OK"
@@ -129,6 +142,18 @@ func (n *Node) encode(ctx context.Context, s *service, req *agent.Request, reply
 		return rpcError(req.Action, agent.UnknownError, "the data of the reply cannot be encoded: "+err.Error())
 	}
 	return body
+}
+
+// failure returns the status and message for what an action returned.
+func (n *Node) failure(ctx context.Context, s *service, err error) (agent.Status, string) {
+	var e *agent.Error
+	switch {
+	case errors.As(err, &e):
+		return e.Status, e.Message
+	case ctx.Err() != nil:
+		return agent.Aborted, n.ended(s)
+	}
+	return agent.UnknownError, err.Error()
 }
 
 // ended says why the context of an action ended.
@@ -153,19 +178,31 @@ func marshal(v any) (data []byte, err error) {
 func validate(s *service, req *agent.Request) error {
 	var inputs map[string]any
 	if len(req.Data) > len(noData) {
-		d := json.NewDecoder(bytes.NewReader(req.Data))
-		d.UseNumber()
-		if err := d.Decode(&inputs); err != nil {
+		var err error
+		if inputs, err = decodeInputs(req.Data); err != nil {
 			return agent.Errorf(agent.InvalidData, "data of %s#%s: %v", req.Agent, req.Action, err)
 		}
 	}
-	err := s.ddl.Validate(req.Action, inputs)
-	var e *ddl.InputError
-	switch {
-	case errors.As(err, &e) && e.Fault == ddl.Missing:
-		return agent.Errorf(agent.MissingData, "%v", err)
-	case err != nil:
-		return agent.Errorf(agent.InvalidData, "%v", err)
+	if err := s.ddl.Validate(req.Action, inputs); err != nil {
+		return refusal(err)
 	}
 	return nil
+}
+
+// refusal gives the error of a description the status that callers expect.
+func refusal(err error) error {
+	status := agent.InvalidData
+	var e *ddl.InputError
+	if errors.As(err, &e) && e.Fault == ddl.Missing {
+		status = agent.MissingData
+	}
+	return agent.Errorf(status, "%v", err)
+}
+
+// decodeInputs decodes data with its numbers as they are written.
+func decodeInputs(data json.RawMessage) (inputs map[string]any, err error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	err = d.Decode(&inputs)
+	return inputs, err
 }

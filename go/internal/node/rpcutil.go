@@ -27,7 +27,8 @@ func discover(body []byte) []byte {
 	return []byte("pong")
 }
 
-// rpcutil returns the actions of the agent rpcutil.
+// rpcutil returns the actions of the agent rpcutil. Their inputs have been held against its description,
+// so that those without inputs need not look.
 func (n *Node) rpcutil() map[string]agent.Action {
 	return map[string]agent.Action{
 		"ping":            n.ping,
@@ -42,10 +43,7 @@ func (n *Node) rpcutil() map[string]agent.Action {
 	}
 }
 
-func (n *Node) ping(_ context.Context, req *agent.Request, reply *agent.Reply) error {
-	if err := req.Bind(&struct{}{}); err != nil {
-		return err
-	}
+func (n *Node) ping(_ context.Context, _ *agent.Request, reply *agent.Reply) error {
 	reply.Data = struct {
 		Pong int64 `json:"pong"`
 	}{n.now().Unix()}
@@ -141,10 +139,7 @@ type agentInfo struct {
 	Service     bool   `json:"service,omitempty"`
 }
 
-func (n *Node) agentInventory(_ context.Context, req *agent.Request, reply *agent.Reply) error {
-	if err := req.Bind(&struct{}{}); err != nil {
-		return err
-	}
+func (n *Node) agentInventory(_ context.Context, _ *agent.Request, reply *agent.Reply) error {
 	agents := make([]agentInfo, 0, len(n.names))
 	for _, name := range n.names {
 		agents = append(agents, describe(name, n.services[name].ddl))
@@ -158,10 +153,7 @@ func describe(name string, d *ddl.Agent) agentInfo {
 	return agentInfo{name, m.Name, m.License, m.Author, m.Timeout, m.Version, m.URL, m.Description, m.Provider, m.Service}
 }
 
-func (n *Node) inventory(_ context.Context, req *agent.Request, reply *agent.Reply) error {
-	if err := req.Bind(&struct{}{}); err != nil {
-		return err
-	}
+func (n *Node) inventory(_ context.Context, _ *agent.Request, reply *agent.Reply) error {
 	reply.Data = map[string]any{
 		"agents":          n.names,
 		"facts":           n.facts(),
@@ -176,18 +168,12 @@ func (n *Node) inventory(_ context.Context, req *agent.Request, reply *agent.Rep
 	return nil
 }
 
-func (n *Node) collectiveInfo(_ context.Context, req *agent.Request, reply *agent.Reply) error {
-	if err := req.Bind(&struct{}{}); err != nil {
-		return err
-	}
+func (n *Node) collectiveInfo(_ context.Context, _ *agent.Request, reply *agent.Reply) error {
 	reply.Data = map[string]any{"main_collective": n.cfg.MainCollective, "collectives": n.cfg.Collectives}
 	return nil
 }
 
-func (n *Node) daemonStats(_ context.Context, req *agent.Request, reply *agent.Reply) error {
-	if err := req.Bind(&struct{}{}); err != nil {
-		return err
-	}
+func (n *Node) daemonStats(_ context.Context, _ *agent.Request, reply *agent.Reply) error {
 	reply.Data = map[string]any{
 		"agents":     n.names,
 		"configfile": n.cfg.File(),

@@ -39,7 +39,7 @@ type Policies struct {
 	Log *slog.Logger // nil discards; gets what is wrong with files, once each time they change
 
 	mu    sync.Mutex
-	files map[string]*file // by base name
+	files map[fileName]*file
 }
 
 // A Request is what a decision is about.
@@ -91,12 +91,12 @@ func (p *Policies) filesOf(agent string) (f, groups *file) {
 	}
 	var changed []*file
 	p.mu.Lock()
-	f = p.load(agent+".policy", parseRules, &changed)
+	f = p.load(agent, ".policy", parseRules, &changed)
 	if f == nil && p.Default != "" {
-		f = p.load(p.Default+".policy", parseRules, &changed)
+		f = p.load(p.Default, ".policy", parseRules, &changed)
 	}
-	if f != nil {
-		groups = p.load(groupsFile, parseGroups, &changed)
+	if f != nil && f.rules != nil && f.rules.named {
+		groups = p.load(groupsFile, "", parseGroups, &changed)
 	}
 	p.mu.Unlock()
 	for _, c := range changed {
@@ -112,6 +112,9 @@ func (p *Policies) Check(agents []string) {
 		p.Decide(&Request{Agent: agent})
 	}
 }
+
+// A fileName is the base name of a file in two parts, so that a look-up need not join them.
+type fileName struct{ base, extension string }
 
 // A file is one file as last read.
 type file struct {
@@ -131,16 +134,22 @@ type parser func(f *file, data []byte) error
 // time of change as it was: file systems count in ticks of up to 2 s (FAT), ext4 in jiffies.
 const racy = 2 * time.Second
 
-// load returns the file of that base name, nil when there is none, and appends it to changed when
+// load returns the file of that name, nil when there is none, and appends it to changed when
 // it is not what it was. It is called with p.mu held.
-func (p *Policies) load(base string, parse parser, changed *[]*file) *file {
-	path := filepath.Join(p.Dir, base)
+func (p *Policies) load(base, extension string, parse parser, changed *[]*file) *file {
+	name := fileName{base, extension}
+	old := p.files[name]
+	var path string
+	if old != nil {
+		path = old.path
+	} else {
+		path = filepath.Join(p.Dir, base+extension)
+	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		delete(p.files, base)
+		delete(p.files, name)
 		return nil
 	}
-	old := p.files[base]
 	if err == nil && old != nil && same(old.info, info) && old.read.Sub(info.ModTime()) > racy {
 		return old
 	}
@@ -155,9 +164,9 @@ func (p *Policies) load(base string, parse parser, changed *[]*file) *file {
 		*changed = append(*changed, f)
 	}
 	if p.files == nil {
-		p.files = make(map[string]*file)
+		p.files = make(map[fileName]*file)
 	}
-	p.files[base] = f
+	p.files[name] = f
 	return f
 }
 

@@ -226,7 +226,7 @@ func TestReload(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, "rpcutil.policy", "allow * * * *\nallow\t*\t*\tx=1 and y=1\t*\ndeny\t*\t*\tnot x=1\t*\n")
+	write(t, dir, "rpcutil.policy", "allow * * * *\nallow\t*\t*\tx=1 and y=1\t*\ndeny\t*\t*\tnot x=1\t*\nallow\tops\t*\t*\t*\n")
 	write(t, dir, "groups", "b@d choria=x\n")
 	var log bytes.Buffer
 	p := &Policies{Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))}

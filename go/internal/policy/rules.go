@@ -16,6 +16,7 @@ import (
 type rules struct {
 	path          string
 	lines         []rule
+	named         bool   // a line has callers by name, which may be groups
 	fallback      bool   // what "policy default" says
 	fallbackWhere string // FILE:LINE of it; empty: there is no such line
 }
@@ -153,6 +154,7 @@ func (rs *rules) parseLine(where, text string) error {
 		return err
 	}
 	l.where = where
+	rs.named = rs.named || slices.ContainsFunc(l.callers, func(c caller) bool { return c.regexp == nil })
 	rs.lines = append(rs.lines, l)
 	return err
 }
