@@ -235,10 +235,10 @@ func (b *Broker) InProcess() (net.Conn, error) {
 	return srv.InProcessConn()
 }
 
-// Routes returns how many connections to other brokers there are; a pair of brokers has several.
-func (b *Broker) Routes() int {
+// Peers returns how many other brokers of the cluster this one is connected to.
+func (b *Broker) Peers() int {
 	if srv := b.srv.Load(); srv != nil {
-		return srv.NumRoutes()
+		return srv.NumRemotes()
 	}
 	return 0
 }

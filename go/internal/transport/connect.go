@@ -129,6 +129,10 @@ func (c *Conn) attempt(ctx context.Context, server string, servers []string) err
 		}
 		if aborted {
 			err = ctx.Err()
+		} else if hungUp(err) {
+			if found := c.diagnose(ctx, server); found != nil {
+				err = found
+			}
 		}
 		return explain(err, server)
 	}

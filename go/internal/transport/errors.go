@@ -214,10 +214,8 @@ func classify(err error, server string) (kind, string) {
 		return wrongName, "its certificate is not acceptable: " + verify.Err.Error()
 	case errors.As(err, &op) && op.Op == "remote error":
 		return ourCertificate, "it refused our certificate: " + strings.TrimPrefix(op.Err.Error(), "tls: ")
-	case hungUp(err), errors.As(err, &record) && string(record.RecordHeader[:4]) == "-ERR":
-		// A broker that is full says so, but in the clear and without waiting for an answer, so that
-		// we may get to see nothing of it.
-		return unauthorized, "it closed the connection at once, as a broker does that has its maximum of connections"
+	case hungUp(err):
+		return unauthorized, "it closed the connection at once"
 	case errors.As(err, &record), errors.Is(err, nats.ErrSecureConnWanted):
 		return noTLS, "it does not offer TLS"
 	case errors.Is(err, nats.ErrSecureConnRequired):
@@ -241,9 +239,12 @@ func classify(err error, server string) (kind, string) {
 	return other, text
 }
 
-// hungUp reports whether the other side closed the connection.
+// hungUp reports whether the other side closed the connection, or said something that is not TLS
+// where TLS was to begin, as a broker does before it closes the connection.
 func hungUp(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	var record tls.RecordHeaderError
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.As(err, &record) && string(record.RecordHeader[:4]) == "-ERR"
 }
 
 func isTimeout(err error) bool {

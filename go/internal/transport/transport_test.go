@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -406,12 +407,7 @@ func TestMessageTooLarge(t *testing.T) {
 // deafPort returns a loopback address that refuses connections.
 func deafPort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(labtest.Port(t)))
 }
 
 func TestConnectTriesAllServersInOrder(t *testing.T) {

@@ -2,8 +2,11 @@ package labtest
 
 import (
 	"context"
+	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -176,4 +179,20 @@ func StartBroker(t testing.TB, cfg *config.Config, o broker.Options) (b *broker.
 			t.Errorf("labtest: broker: %v", err)
 		}
 	}
+}
+
+// Port returns a loopback port that is free now. It is below those that the kernel gives to outgoing
+// connections, so that it is likely to stay free until it is used.
+func Port(t testing.TB) int {
+	t.Helper()
+	for range 100 {
+		port := 10_000 + rand.IntN(22_000)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("labtest: no free port found")
+	panic("unreachable")
 }
