@@ -14,19 +14,39 @@ import (
 // Load reads the identity that cfg describes (plugin.security.provider and its keys).
 // log may be nil.
 func Load(cfg *config.Config, kind For, log *slog.Logger) (*Identity, error) {
-	o, err := options(cfg, kind, system{
-		uid:    os.Geteuid(),
-		getenv: os.Getenv,
-		isDir: func(path string) bool {
-			info, err := os.Stat(path)
-			return err == nil && info.IsDir()
-		},
-	})
+	o, err := options(cfg, kind, thisSystem(os.Getenv))
 	if err != nil {
 		return nil, err
 	}
 	o.Log = log
 	return New(o)
+}
+
+// Describe returns the name and the files of the identity that Load would read, whether they are there
+// or not. A name that is not empty takes the place of the one found out.
+func Describe(cfg *config.Config, kind For, name string) (Options, error) {
+	getenv := os.Getenv
+	if name != "" {
+		getenv = func(key string) string {
+			if key == "MCOLLECTIVE_CERTNAME" {
+				return name
+			}
+			return os.Getenv(key)
+		}
+	}
+	return options(cfg, kind, thisSystem(getenv))
+}
+
+// thisSystem is the machine and the user of this process.
+func thisSystem(getenv func(string) string) system {
+	return system{
+		uid:    os.Geteuid(),
+		getenv: getenv,
+		isDir: func(path string) bool {
+			info, err := os.Stat(path)
+			return err == nil && info.IsDir()
+		},
+	}
 }
 
 // system is what options asks about the machine and the user.

@@ -171,27 +171,61 @@ func (i *Identity) verifyUnrevoked(cs tls.ConnectionState) error {
 	return err
 }
 
+// ServiceTLS returns the configuration for HTTPS with a service of the site, such as PuppetDB, at host,
+// a name or an IP address. The service's certificate is verified as that of a broker is, an IP address
+// always in the certificate itself.
+func (i *Identity) ServiceTLS(host string) *tls.Config {
+	c := i.config()
+	c.ServerName = host
+	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return &i.own.get().cert, nil
+	}
+	c.InsecureSkipVerify = true // what crypto/tls would do, and the CN besides, is done by verifyNamed
+	c.VerifyConnection = broker(func(cs tls.ConnectionState) error {
+		leaf, err := i.verifyServer(cs)
+		if err != nil {
+			return err
+		}
+		return i.verifyNamed(leaf, host)
+	})
+	return c
+}
+
 // verifyLegacyBroker does all of the verification of a broker.
 func (i *Identity) verifyLegacyBroker(cs tls.ConnectionState) error {
+	leaf, err := i.verifyServer(cs)
+	if err != nil {
+		return err
+	}
+	if cs.ServerName == "" {
+		return verifyAddress(leaf, i.tls.addresses)
+	}
+	return i.verifyNamed(leaf, cs.ServerName)
+}
+
+// verifyServer verifies all but the name of who was connected to, and returns its certificate.
+func (i *Identity) verifyServer(cs tls.ConnectionState) (*x509.Certificate, error) {
 	if len(cs.PeerCertificates) == 0 {
-		return errors.New("the broker has no certificate")
+		return nil, errors.New("the server has no certificate")
 	}
 	a := i.trust.authorities.get()
 	chains, err := a.verify(cs.PeerCertificates, x509.ExtKeyUsageServerAuth, time.Now())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := a.unrevoked(chains); err != nil {
-		return err
+		return nil, err
 	}
-	leaf := cs.PeerCertificates[0]
-	if cs.ServerName == "" {
-		return verifyAddress(leaf, i.tls.addresses)
-	}
-	if !hasAlternativeNames(leaf) && strings.EqualFold(leaf.Subject.CommonName, strings.TrimSuffix(cs.ServerName, ".")) {
+	return cs.PeerCertificates[0], nil
+}
+
+// verifyNamed reports why leaf is not for host. With Options.LegacyBrokers the common name counts
+// where there are no alternative names.
+func (i *Identity) verifyNamed(leaf *x509.Certificate, host string) error {
+	if i.tls.legacy && !hasAlternativeNames(leaf) && strings.EqualFold(leaf.Subject.CommonName, strings.TrimSuffix(host, ".")) {
 		return nil
 	}
-	return leaf.VerifyHostname(cs.ServerName)
+	return leaf.VerifyHostname(host)
 }
 
 // verifyAddress reports why leaf is not for a broker at one of addresses.

@@ -123,6 +123,50 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// TestServiceTLS is about services other than brokers: an address has to be in their certificate.
+func TestServiceTLS(t *testing.T) {
+	t.Parallel()
+	s, stranger := newSite(t), newSite(t)
+	service, _ := s.issue(pki.Request{Name: "puppetdb.example.net", IPs: []string{"127.0.0.1"}})
+	cnOnly, _ := s.issue(pki.Request{Name: "old.example.net", NoSAN: true})
+	foreign, _ := stranger.issue(pki.Request{Name: "puppetdb.example.net"})
+	node, _ := s.issue(pki.Request{Name: "n1.example.net"})
+	service.For, cnOnly.For, foreign.For = ForBroker, ForBroker, ForBroker
+	legacy := node
+	legacy.LegacyBrokers = true
+	legacy.Addresses = []netip.Addr{netip.MustParseAddr("10.0.0.1")} // of brokers, which is nothing to services
+
+	tests := []struct {
+		name    string
+		service Options
+		client  Options
+		host    string
+		err     string
+	}{
+		{"name", service, node, "puppetdb.example.net", ""},
+		{"address", service, legacy, "127.0.0.1", ""},
+		{"another name", service, legacy, "other.example.net", "not other.example.net"},
+		{"another address", service, legacy, "127.0.0.2", "not 127.0.0.2"},
+		{"common name alone", cnOnly, node, "old.example.net", "legacy Common Name"},
+		{"legacy: common name alone", cnOnly, legacy, "old.example.net", ""},
+		{"legacy: another common name", cnOnly, legacy, "127.0.0.1", "doesn't contain any IP SANs"},
+		{"another CA", foreign, legacy, "puppetdb.example.net", "unknown authority"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			addr, _ := serve(t, mustNew(t, tt.service).ServerTLS())
+			_, err := connect(addr, tt.host, mustNew(t, tt.client).ServiceTLS(tt.host))
+			check(t, tt.host, err, tt.err)
+		})
+	}
+
+	revoked, pair := s.issue(pki.Request{Name: "revoked.example.net"})
+	addr, _ := serve(t, mustNew(t, revoked).ServerTLS())
+	s.revoke(pair)
+	_, err := connect(addr, "revoked.example.net", mustNew(t, node).ServiceTLS("revoked.example.net"))
+	check(t, "revoked", err, "revoked")
+}
+
 // TestServerTLS is about who may connect.
 func TestServerTLS(t *testing.T) {
 	t.Parallel()
