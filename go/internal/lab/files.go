@@ -1,0 +1,270 @@
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"choria.io/choria/go/internal/build"
+	"choria.io/choria/go/internal/security/pki"
+)
+
+// Ports are the same in every lab, since every lab has addresses of its own.
+const (
+	clientPort         = 4222
+	peerPort           = 5222
+	statsPort          = 8222 // of brokers; nodes count up from firstNodeStatsPort on the first address
+	firstNodeStatsPort = 9001
+)
+
+// A plan is all that is decided about a lab before anything is written.
+type plan struct {
+	dir     string
+	block   *block
+	user    string   // certificate name of the client
+	brokers []string // names: broker1 …
+	nodes   []string // identities: node1.lab …
+	daemons []daemon
+	files   map[string]file
+}
+
+// A daemon is one process to start.
+type daemon struct{ name, program, config, log, pid string }
+
+// A file is one file to write.
+type file struct {
+	data []byte
+	mode os.FileMode
+}
+
+// plan decides names, addresses, keys and the content of all files.
+func (n *Network) plan(dir string, b *block) (*plan, error) {
+	p := &plan{dir: dir, block: b, user: clientName(), files: map[string]file{}}
+	ca, err := pki.New("Choria Lab CA")
+	if err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	p.files["ssl/ca.pem"] = file{ca.Cert(), 0o644}
+
+	for i := range n.Brokers {
+		p.brokers = append(p.brokers, fmt.Sprintf("broker%d", i+1))
+	}
+	for i := range n.Nodes {
+		p.nodes = append(p.nodes, fmt.Sprintf("node%d.lab", i+1))
+	}
+	for i, name := range p.brokers {
+		if err := p.issue(ca, pki.Request{Name: name + ".lab", IPs: []string{b.address(i + 1)}}); err != nil {
+			return nil, err
+		}
+		p.addDaemon(name, "choria-broker", p.brokerConfig(i))
+	}
+	for i, name := range p.nodes {
+		if err := p.issue(ca, pki.Request{Name: name}); err != nil {
+			return nil, err
+		}
+		if err := p.addNode(i, name); err != nil {
+			return nil, err
+		}
+	}
+	// Only the caller signs requests, which takes an RSA key; all others make do with faster ones.
+	if err := p.issue(ca, pki.Request{Name: p.user, RSA: true}); err != nil {
+		return nil, err
+	}
+	p.files["client.conf"] = file{p.clientConfig(), 0o644}
+	suite, err := p.suite()
+	if err != nil {
+		return nil, err
+	}
+	p.files["suite.yaml"] = file{suite, 0o644}
+	return p, nil
+}
+
+func (p *plan) issue(ca *pki.CA, r pki.Request) error {
+	pair, err := ca.Issue(r)
+	if err != nil {
+		return fmt.Errorf("lab: certificate of %s: %w", r.Name, err)
+	}
+	p.files["ssl/"+r.Name+".pem"] = file{pair.Cert, 0o644}
+	p.files["ssl/"+r.Name+".key"] = file{pair.Key, 0o600}
+	return nil
+}
+
+func (p *plan) path(parts ...string) string {
+	return filepath.Join(append([]string{p.dir}, parts...)...)
+}
+
+func (p *plan) addDaemon(name, program string, config []byte) {
+	conf := filepath.Join("etc", name, strings.TrimPrefix(program, "choria-")+".conf")
+	p.files[conf] = file{config, 0o640}
+	p.daemons = append(p.daemons, daemon{
+		name: name, program: program,
+		config: p.path(conf), log: p.path("log", name+".out"), pid: p.path("run", name+".pid"),
+	})
+}
+
+// settings renders a configuration file, keys sorted.
+func settings(m map[string]string) []byte {
+	var b strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		fmt.Fprintf(&b, "%s = %s\n", key, m[key])
+	}
+	return []byte(b.String())
+}
+
+func (p *plan) security(name string) map[string]string {
+	return map[string]string{
+		"plugin.security.provider":         "file",
+		"plugin.security.file.ca":          p.path("ssl", "ca.pem"),
+		"plugin.security.file.certificate": p.path("ssl", name+".pem"),
+		"plugin.security.file.key":         p.path("ssl", name+".key"),
+		"plugin.choria.use_srv":            "false",
+	}
+}
+
+// addresses returns host:port of all brokers.
+func (p *plan) addresses(port int) []string {
+	var all []string
+	for i := range p.brokers {
+		all = append(all, fmt.Sprintf("%s:%d", p.block.address(i+1), port))
+	}
+	return all
+}
+
+func (p *plan) brokerConfig(i int) []byte {
+	name := p.brokers[i]
+	m := p.security(name + ".lab")
+	m["identity"] = name + ".lab"
+	m["loglevel"] = "info"
+	m["logfile"] = p.path("log", name+".log")
+	m["plugin.choria.broker_network"] = "true"
+	m["plugin.choria.network.listen_address"] = p.block.address(i + 1)
+	m["plugin.choria.network.client_port"] = fmt.Sprint(clientPort)
+	m["plugin.choria.network.public_url"] = fmt.Sprintf("%s:%d", p.block.address(i+1), clientPort)
+	m["plugin.choria.stats_address"] = p.block.address(i + 1)
+	m["plugin.choria.stats_port"] = fmt.Sprint(statsPort)
+	if len(p.brokers) > 1 {
+		m["plugin.choria.network.peers"] = strings.Join(p.addresses(peerPort), ", ")
+		m["plugin.choria.network.peer_port"] = fmt.Sprint(peerPort)
+	}
+	return settings(m)
+}
+
+// What nodes differ in, so that filters have something to find.
+var (
+	countries = []string{"mt", "uk", "de"}
+	roles     = []string{"web", "db", "cache", "mail"}
+	families  = []string{"Debian", "RedHat"}
+)
+
+func (p *plan) addNode(i int, name string) error {
+	role, country := roles[i%len(roles)], countries[i%len(countries)]
+	facts, err := json.MarshalIndent(map[string]any{
+		"kernel":     "Linux",
+		"country":    country,
+		"role":       role,
+		"number":     i + 1,
+		"lab":        true,
+		"os":         map[string]any{"family": families[i%len(families)], "name": "lab"},
+		"networking": map[string]any{"fqdn": name, "ip": p.block.address(1)},
+		"mcollective": map[string]any{"server": map[string]any{
+			"collectives": []string{"mcollective", country + "_collective"}, "main_collective": "mcollective",
+		}},
+	}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("lab: %w", err)
+	}
+	m := p.security(name)
+	m["identity"] = name
+	m["collectives"] = "mcollective, " + country + "_collective"
+	m["main_collective"] = "mcollective"
+	m["plugin.choria.middleware_hosts"] = strings.Join(p.addresses(clientPort), ", ")
+	m["loglevel"] = "info"
+	m["logfile"] = p.path("log", name+".log")
+	m["plugin.yaml"] = p.path("etc", name, "facts.json")
+	m["classesfile"] = p.path("etc", name, "classes.txt")
+	m["plugin.choria.status_file_path"] = p.path("run", name+".status.json")
+	m["plugin.choria.stats_address"] = p.block.address(1)
+	m["plugin.choria.stats_port"] = fmt.Sprint(firstNodeStatsPort + i)
+	m["plugin.shell.state_path"] = p.path("run", name+".jobs")
+	m["rpcaudit"] = "true"
+	m["plugin.rpcaudit.logfile"] = p.path("log", name+".audit.log")
+	m["rpcauthorization"] = "true"
+	m["plugin.actionpolicy.enable_default"] = "true"
+	m["plugin.actionpolicy.default_name"] = "default"
+	p.addDaemon(name, "choria-server", settings(m))
+	p.files["etc/"+name+"/facts.json"] = file{append(facts, '\n'), 0o644}
+	p.files["etc/"+name+"/classes.txt"] = file{fmt.Appendf(nil, "settings\nlab\nmcollective\nrole::%s\n", role), 0o644}
+	p.files["etc/"+name+"/policies/default.policy"] = file{
+		fmt.Appendf(nil, "policy default deny\nallow\tchoria=%s\t*\t*\t*\n", p.user), 0o644}
+	return nil
+}
+
+func (p *plan) clientConfig() []byte {
+	m := p.security(p.user)
+	m["identity"] = p.user
+	m["loglevel"] = "warn"
+	m["collectives"] = "mcollective"
+	for _, country := range countries {
+		m["collectives"] += ", " + country + "_collective"
+	}
+	m["main_collective"] = "mcollective"
+	m["plugin.choria.middleware_hosts"] = strings.Join(p.addresses(clientPort), ", ")
+	return settings(m)
+}
+
+// suite is the data file with which cspec::suite tests this very network.
+func (p *plan) suite() ([]byte, error) {
+	linuxWeb := []string{}
+	for i, name := range p.nodes {
+		if roles[i%len(roles)] == "web" {
+			linuxWeb = append(linuxWeb, name)
+		}
+	}
+	data, err := json.MarshalIndent(map[string]any{ // JSON is YAML
+		"suites": []string{
+			"cspec::discovery", "cspec::choria", "cspec::agents::filemgr",
+			"cspec::agents::nettest", "cspec::agents::shell", "cspec::agents::process",
+		},
+		"choria.version":              "choria " + build.Version,
+		"nettest.fqdn":                p.block.address(1),
+		"nettest.port":                clientPort,
+		"discovery.all_nodes":         p.nodes,
+		"discovery.mcollective_nodes": p.nodes,
+		"discovery.filtered_nodes":    linuxWeb,
+		"discovery.fact_filter":       []string{"role=web"},
+	}, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	return append(data, '\n'), nil
+}
+
+// write makes all files and directories.
+func (p *plan) write() error {
+	for _, dir := range []string{"log", "run", "ssl"} {
+		if err := os.MkdirAll(p.path(dir), 0o700); err != nil {
+			return fmt.Errorf("lab: %w", err)
+		}
+	}
+	for name, f := range p.files {
+		path := p.path(name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return fmt.Errorf("lab: %w", err)
+		}
+		if err := os.WriteFile(path, f.data, f.mode); err != nil {
+			return fmt.Errorf("lab: %w", err)
+		}
+	}
+	return nil
+}
+
+func (p *plan) site() *Site {
+	return &Site{
+		Dir: p.dir, Config: p.path("client.conf"), Suite: p.path("suite.yaml"),
+		Brokers: p.addresses(clientPort), Nodes: p.nodes,
+	}
+}

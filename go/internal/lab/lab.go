@@ -1,0 +1,240 @@
+// Package lab runs a whole network on one machine: brokers and nodes as real processes, with TLS and
+// a certificate authority of its own.
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"choria.io/choria/go/client"
+)
+
+// A Network is one lab. Set its fields, then call Run.
+type Network struct {
+	Brokers int // zero means 1
+	Nodes   int // zero means 5
+
+	// Dir is where certificates, configuration files and logs go; they stay there. Empty means a
+	// private temporary directory that is removed at the end.
+	Dir string
+
+	// Bin is the directory of choria-broker and choria-server. Empty means that of this program.
+	Bin string
+
+	// Progress gets lines about what is going on. Nil discards them.
+	Progress io.Writer
+
+	// Timeout is how long the network may take until all nodes answer. Zero means 60 s.
+	Timeout time.Duration
+}
+
+// A Site is a network that runs: what a command or test needs to use it.
+type Site struct {
+	Dir     string   // all files of the network
+	Config  string   // client configuration
+	Suite   string   // data file for cspec::suite, describing this network
+	Bin     string   // where the programs are
+	Brokers []string // broker addresses, host:port
+	Nodes   []string // node identities
+}
+
+// Environ returns the environment variables that make client commands use the site. The programs of
+// the lab come first on the PATH.
+func (s *Site) Environ() []string {
+	return []string{
+		"CHORIA_CONFIG=" + s.Config,
+		"CHORIA_LAB=" + s.Dir,
+		"PATH=" + s.Bin + string(os.PathListSeparator) + os.Getenv("PATH"),
+	}
+}
+
+// PID returns the process id of a broker (broker1) or node (node1.lab) of the site.
+func (s *Site) PID(name string) (int, error) {
+	data, err := os.ReadFile(filepath.Join(s.Dir, "run", name+".pid"))
+	if err != nil {
+		return 0, err
+	}
+	var pid int
+	if _, err := fmt.Sscan(string(data), &pid); err != nil {
+		return 0, fmt.Errorf("pid file of %s: %w", name, err)
+	}
+	return pid, nil
+}
+
+// Run starts the network, waits until every node answers, calls use and stops everything. Its error
+// is that of use, or why the network did not come up. When it returns every process that it
+// started is gone; they also go when this process is killed.
+func (n *Network) Run(ctx context.Context, use func(context.Context, *Site) error) (err error) {
+	if n.Brokers == 0 {
+		n.Brokers = 1
+	}
+	if n.Nodes == 0 {
+		n.Nodes = 5
+	}
+	if n.Timeout == 0 {
+		n.Timeout = 60 * time.Second
+	}
+	if n.Progress == nil {
+		n.Progress = io.Discard
+	}
+	if n.Bin == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("lab: %w", err)
+		}
+		if self, err = filepath.EvalSymlinks(self); err != nil {
+			return fmt.Errorf("lab: %w", err)
+		}
+		n.Bin = filepath.Dir(self)
+	}
+
+	start := time.Now()
+	block, err := claim()
+	if err != nil {
+		return err
+	}
+	defer block.release()
+
+	dir, remove, err := directory(n.Dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+
+	fmt.Fprintf(n.Progress, "lab: making keys for %d broker(s) and %d node(s) in %s\n", n.Brokers, n.Nodes, dir)
+	plan, err := n.plan(dir, block)
+	if err != nil {
+		return err
+	}
+	if err := plan.write(); err != nil {
+		return err
+	}
+
+	procs := newProcesses(n.Progress)
+	defer func() { err = errors.Join(err, procs.stop(15*time.Second)) }()
+	for _, d := range plan.daemons {
+		if err := procs.start(d.name, d.log, filepath.Join(n.Bin, d.program), "run", "--config", d.config, "--pid", d.pid); err != nil {
+			return err
+		}
+	}
+
+	site := plan.site()
+	site.Bin = n.Bin
+	if err := n.wait(ctx, site, procs); err != nil {
+		return err
+	}
+	fmt.Fprintf(n.Progress, "lab: %d node(s) answer after %.1f s\n", n.Nodes, time.Since(start).Seconds())
+	procs.settled()
+
+	return use(ctx, site)
+}
+
+// wait returns when every node has answered a ping.
+func (n *Network) wait(ctx context.Context, site *Site, procs *processes) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, n.Timeout, fmt.Errorf("not ready within %v", n.Timeout))
+	defer cancel()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	stop := procs.onDeath(fail)
+	defer stop()
+
+	c, err := client.Open(ctx, client.Options{Config: site.Config, ConnectTimeout: n.Timeout})
+	if err != nil {
+		return fmt.Errorf("lab: %w", err)
+	}
+	defer c.Close()
+
+	missing := map[string]bool{}
+	for _, name := range site.Nodes {
+		missing[name] = true
+	}
+	for {
+		for pong, err := range c.Ping(ctx, client.Discovery{Timeout: time.Second}, len(site.Nodes)) {
+			if err != nil && ctx.Err() == nil {
+				return fmt.Errorf("lab: %w", err)
+			}
+			delete(missing, pong.Sender)
+		}
+		if len(missing) == 0 {
+			return nil
+		}
+		if ctx.Err() != nil {
+			names := make([]string, 0, len(missing))
+			for _, name := range site.Nodes {
+				if missing[name] {
+					names = append(names, name)
+				}
+			}
+			return fmt.Errorf("lab: %w; no answer from %s; logs are in %s", context.Cause(ctx), strings.Join(names, " "), filepath.Join(site.Dir, "log"))
+		}
+	}
+}
+
+// clientName is the certificate name of the user, as the security package derives it.
+func clientName() string {
+	name := "lab"
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		name = u.Username
+	}
+	return name + ".mcollective"
+}
+
+// directory returns the directory for the files of a lab, and what to do with it at the end.
+func directory(dir string) (string, func() error, error) {
+	if dir == "" {
+		tmp, err := os.MkdirTemp("", "choria-lab-") // made 0700
+		if err != nil {
+			return "", nil, fmt.Errorf("lab: %w", err)
+		}
+		return tmp, func() error { return os.RemoveAll(tmp) }, nil
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", nil, fmt.Errorf("lab: %w", err)
+	}
+	if err := os.MkdirAll(abs, 0o700); err != nil {
+		return "", nil, fmt.Errorf("lab: %w", err)
+	}
+	lock, err := lockDir(abs)
+	if err != nil {
+		return "", nil, err
+	}
+	return abs, lock.Close, nil
+}
+
+// lockDir makes sure that no other lab uses dir, and that dir is a lab's or empty.
+func lockDir(dir string) (*os.File, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	path := filepath.Join(dir, ".choria-lab")
+	if _, err := os.Stat(path); err != nil && len(entries) > 0 {
+		return nil, fmt.Errorf("lab: directory %s holds other files; name a new or empty one", dir)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	if err := flock(f); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lab: directory %s is used by another lab: %w", dir, err)
+	}
+	for _, e := range entries { // what an earlier lab left
+		if e.Name() == filepath.Base(path) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("lab: %w", err)
+		}
+	}
+	return f, nil
+}
