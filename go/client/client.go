@@ -14,6 +14,7 @@ import (
 
 	"choria.io/choria/go/ddl"
 	"choria.io/choria/go/internal/config"
+	"choria.io/choria/go/internal/discovery"
 	"choria.io/choria/go/internal/protocol"
 	"choria.io/choria/go/internal/security"
 	"choria.io/choria/go/internal/transport"
@@ -46,6 +47,8 @@ type Client struct {
 	log     *slog.Logger
 	stdin   io.Reader
 	connect func(context.Context) (*transport.Conn, error)
+
+	puppetDB func(context.Context) discovery.PuppetDB // nil: there is none
 
 	dialing chan struct{} // holds one token, taken by who connects
 
@@ -81,6 +84,10 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	}
 	c := newClient(cfg, id.Caller(), id, log)
 	c.stdin = o.Stdin
+	c.puppetDB = func(ctx context.Context) discovery.PuppetDB {
+		f := &transport.Finder{Config: cfg, Log: log}
+		return discovery.PuppetDB{Servers: f.PuppetDB(ctx), TLS: id.ServiceTLS}
+	}
 	wait := o.ConnectTimeout
 	if wait == 0 {
 		wait = connectTimeout

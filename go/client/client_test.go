@@ -391,6 +391,52 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
+const serviceDDL = `{"metadata":{"name":"registry","description":"d","author":"a","license":"l","version":"1.0.0","url":"u","timeout":2,"service":true},
+"actions":[{"action":"ping","description":"d","display":"always","input":{},"output":{}}]}`
+
+func TestService(t *testing.T) {
+	site := labtest.TLSBroker(t)
+	agents := filepath.Join(site.Dir, "lib", "choria", "agent")
+	if err := os.MkdirAll(agents, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(agents, "registry.json"), []byte(serviceDDL), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := open(t, site, "libdir = "+filepath.Join(site.Dir, "lib"))
+	ask := func(r client.Request) ([]client.Reply, error) {
+		r.Agent, r.Action, r.Timeout = "registry", "ping", limit
+		run, err := c.Start(t.Context(), r)
+		if err != nil {
+			return nil, err
+		}
+		return slices.Collect(run.Replies()), run.Err()
+	}
+	begin := time.Now()
+	if replies, err := ask(client.Request{}); len(replies) != 0 || err != nil {
+		t.Errorf("nobody serves: %v, %v; want nothing", replies, err)
+	}
+	nodes := newNodes(t, site, ok)
+	nodes.subscribe("mcollective.broadcast.service.registry", func(tr *protocol.Transport, r *protocol.Request) {
+		if !r.Filter.Empty() {
+			t.Errorf("filter %+v; a service matches none", r.Filter)
+		}
+		ok(nodes, "n1.example.net", tr, r)
+	})
+	if err := nodes.conn.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if replies, err := ask(client.Request{}); len(replies) != 1 || err != nil {
+		t.Errorf("one serves: %v, %v; want one reply", replies, err)
+	}
+	if took := time.Since(begin); took >= limit {
+		t.Errorf("took %v, a whole timeout", took)
+	}
+	if _, err := ask(client.Request{Filter: filter.Filter{Class: []string{"x"}}}); err == nil {
+		t.Error("a filter for a service: no error")
+	}
+}
+
 func TestCancel(t *testing.T) {
 	site := labtest.TLSBroker(t)
 	newNodes(t, site, func(*fakeNodes, string, *protocol.Transport, *protocol.Request) {}, names(1)...)

@@ -114,7 +114,7 @@ func (c *Client) find(ctx context.Context, method string, d Discovery) ([]string
 			return nil, err
 		}
 	}
-	return m.Run(ctx, &discovery.Env{Setting: c.Setting, Stdin: c.stdin}, discovery.Query{
+	return m.Run(ctx, &discovery.Env{Setting: c.Setting, Stdin: c.stdin, PuppetDB: c.puppetDB}, discovery.Query{
 		Filter:     d.Filter,
 		Collective: collective,
 		Timeout:    c.discoveryTimeout(d.Timeout),

@@ -1,26 +1,23 @@
 # Completion of PROGRAM for bash. Made by: PROGRAM completion --bash
 
 _PROGRAM_complete() {
-	local word="${COMP_WORDS[COMP_CWORD]}" command="${COMP_WORDS[1]}" list=""
+	local word="${COMP_WORDS[COMP_CWORD]}" list=""
 	COMPREPLY=()
-	case "$command" in
-	rpc | req | request)
+	if [[ "${COMP_WORDS[1]}" =~ ^(rpc|req|request)$ && "$word" != -* ]]; then
 		case "$COMP_CWORD" in
+		1) ;;
 		2) list="$(PROGRAM completion --list agents 2>/dev/null)" ;;
 		3) list="$(PROGRAM completion --list actions --agent "${COMP_WORDS[2]}" 2>/dev/null)" ;;
 		*)
-			if [[ "$word" != -* ]]; then
-				list="$(PROGRAM completion --list inputs --agent "${COMP_WORDS[2]}" --action "${COMP_WORDS[3]}" 2>/dev/null)"
-				compopt -o nospace
-				mapfile -t COMPREPLY < <(compgen -S = -W "$list" -- "$word")
-				return
-			fi
+			list="$(PROGRAM completion --list inputs --agent "${COMP_WORDS[2]}" --action "${COMP_WORDS[3]}" 2>/dev/null)"
+			compopt -o nospace
+			mapfile -t COMPREPLY < <(compgen -S = -W "$list" -- "$word")
+			return
 			;;
 		esac
-		;;
-	esac
+	fi
 	if [[ -z "$list" ]]; then
-		list="$("${COMP_WORDS[0]}" --completion-bash "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)"
+		list="$(PROGRAM --completion-bash "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)"
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$list" -- "$word")
 }

@@ -14,7 +14,7 @@ _PROGRAM() {
 		fi
 		;;
 	esac
-	list=("${(@f)$("${words[1]}" --completion-bash "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+	list=("${(@f)$(PROGRAM --completion-bash "${(@)words[2,CURRENT]}" 2>/dev/null)}")
 	compadd -a list
 }
 

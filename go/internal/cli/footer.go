@@ -53,7 +53,7 @@ func (f *textFormat) statistics() {
 	line("Start Time", "%s", s.Start.Format("2006-01-02T15:04:05-0700"))
 	line("Discovery Time", "%v", f.discoveryTime)
 	line("Publish Time", "%v", s.PublishTime)
-	line("Agent Time", "%v", s.RequestTime-s.PublishTime)
+	line("Agent Time", "%v", max(0, s.RequestTime-s.PublishTime)) // nodes may answer while others are being asked
 	line("Total Time", "%v", f.discoveryTime+s.RequestTime)
 }
 

@@ -92,6 +92,42 @@ func TestNodeKilledDuringARequest(t *testing.T) {
 	}
 }
 
+// TestInterrupt holds that what came so far is shown, and that the exit status is that of an interrupt.
+func TestInterrupt(t *testing.T) {
+	site := labtest.TLSBroker(t)
+	libdir := writeDemoDDL(t, site.Dir)
+	startNodes(t, site)
+	configs := writeConfigs(t, site, libdir)
+	t.Setenv("MCOLLECTIVE_CERTNAME", "alice.mcollective")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var stderr bytes.Buffer
+	stdout := &watched{want: "n1.example.net", seen: cancel}
+	args := []string{"rpc", "demo", "hang", "-c", filepath.Join(configs, "client.cfg"), "-I", "/n[13].ex/", "--display", "all"}
+	if got := cli.Main(ctx, "mco", args, strings.NewReader(""), stdout, &stderr); got != 130 {
+		t.Errorf("exit status %d; want 130", got)
+	}
+	if !strings.Contains(stdout.String(), "Finished processing 1 / 2 hosts") || stderr.String() != "error: interrupted\n" {
+		t.Errorf("printed\n%s\nand %q", &stdout.Buffer, &stderr)
+	}
+}
+
+// watched calls seen when want has been written.
+type watched struct {
+	bytes.Buffer
+	want string
+	seen func()
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.Buffer.Write(p)
+	if strings.Contains(w.String(), w.want) {
+		w.seen()
+	}
+	return n, err
+}
+
 // await waits until a file is there.
 func await(t *testing.T, path string) {
 	t.Helper()

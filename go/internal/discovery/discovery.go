@@ -1,5 +1,5 @@
-// Package discovery finds the names of nodes where they are written down: in files, inventories and
-// what other programs say. Asking the network itself is in package client.
+// Package discovery finds the names of nodes where they are written down: in files, inventories,
+// PuppetDB and what other programs say. Asking the network itself is in package client.
 package discovery
 
 import (
@@ -31,6 +31,9 @@ type Env struct {
 
 	// Stdin is what the file name - stands for; nil when there is nothing to read.
 	Stdin io.Reader
+
+	// PuppetDB tells where PuppetDB is; nil when nothing is known of one.
+	PuppetDB func(context.Context) PuppetDB
 }
 
 // setting returns the value of a key, empty when there is none.
@@ -58,6 +61,7 @@ func Methods() []Method {
 		flatfile,
 		inventory,
 		external,
+		puppetDB,
 	}
 }
 

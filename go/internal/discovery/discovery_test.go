@@ -135,6 +135,12 @@ func TestFlatfileFilters(t *testing.T) {
 	if err != nil || !slices.Equal(got, []string{"web1", "web2"}) {
 		t.Errorf("identity filter: %v, %v; want the two web nodes", got, err)
 	}
+	for _, list := range []string{"a\n", `["a"]`, ` {"replies":[{"sender":"a"}]}`} {
+		got, err := find(t, "flatfile", &Env{Stdin: strings.NewReader(list)}, Query{Options: map[string]string{"file": "-"}})
+		if err != nil || !slices.Equal(got, []string{"a"}) {
+			t.Errorf("standard input %q: %v, %v; want [a]", list, got, err)
+		}
+	}
 	_, err = find(t, "flatfile", &Env{Stdin: strings.NewReader("a\n")}, Query{Filter: filter.Filter{Class: []string{"x"}}, Options: map[string]string{"file": "-"}})
 	if want := "discovery method flatfile: " + errIdentityOnly.Error(); message(err) != want {
 		t.Errorf("class filter: %v; want %s", err, want)

@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,7 +16,8 @@ import (
 )
 
 // flatfile reads a list of names from a file. Options: file, its path or - for standard input;
-// format, one of txt json yaml rpc, otherwise known from the suffix; filter, the gjson path of an
+// format, one of txt json yaml rpc, otherwise known from the suffix, or the first byte of standard
+// input; filter, the gjson path of an
 // array of names in JSON or YAML.
 var flatfile = Method{
 	Name:    "flatfile",
@@ -37,7 +39,11 @@ func findInFile(_ context.Context, env *Env, q Query) ([]string, error) {
 		return nil, err
 	}
 	format := q.Options["format"]
-	if format == "" {
+	switch {
+	case format != "":
+	case path == "-": // what has no suffix shows itself
+		format = sniff(data)
+	default:
 		format = strings.TrimPrefix(filepath.Ext(path), ".")
 	}
 	names, err := parseList(data, format, q.Options["filter"])
@@ -69,6 +75,17 @@ func readList(env *Env, path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: larger than %d MiB", path, maxList>>20)
 	}
 	return data, nil
+}
+
+// sniff returns the format of data by how it begins.
+func sniff(data []byte) string {
+	switch data = bytes.TrimSpace(data); {
+	case bytes.HasPrefix(data, []byte("{")):
+		return "rpc"
+	case bytes.HasPrefix(data, []byte("[")):
+		return "json"
+	}
+	return "txt"
 }
 
 // parseList returns the names in data.
