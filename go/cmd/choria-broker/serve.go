@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"golang.org/x/sync/errgroup"
+
+	"choria.io/choria/go/internal/broker"
+	"choria.io/choria/go/internal/build"
+	"choria.io/choria/go/internal/config"
+	"choria.io/choria/go/internal/daemon"
+	"choria.io/choria/go/internal/metrics"
+	"choria.io/choria/go/internal/security"
+)
+
+// serve runs what the configuration file asks for until ctx ends.
+func serve(ctx context.Context, file, pid string) error {
+	cfg, err := config.Load(file)
+	if err != nil {
+		return err
+	}
+	if err := check(cfg); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	log, err := daemon.OpenLog(cfg.LogFile, cfg.LogLevel)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	for _, w := range cfg.Warnings() {
+		log.Warn("configuration", "text", w)
+	}
+	if err := runBroker(ctx, cfg, pid, log); err != nil {
+		log.Error("broker stopped", "err", err)
+		return err
+	}
+	log.Info("broker stopped")
+	return nil
+}
+
+// check refuses what this build does not do, rather than to leave it out in silence.
+func check(cfg *config.Config) error {
+	switch {
+	case cfg.BrokerFederation:
+		return errors.New("plugin.choria.broker_federation: this release has no federation broker")
+	case len(cfg.Adapters) > 0:
+		return errors.New("plugin.choria.adapters: this release has no data adapters")
+	case cfg.GatewayPort > 0 || len(cfg.GatewayRemotes) > 0:
+		return errors.New("plugin.choria.network.gateway_port: this release has no gateways to other clusters")
+	case cfg.LeafnodePort > 0 || len(cfg.LeafnodeRemotes) > 0:
+		return errors.New("plugin.choria.network.leafnode_port: this release has no leafnodes")
+	case cfg.WebsocketPort > 0:
+		return errors.New("plugin.choria.network.websocket_port: this release has no websocket port")
+	case cfg.StreamStore != "":
+		return errors.New("plugin.choria.network.stream.store: this release has no streams")
+	case !cfg.BrokerNetwork:
+		return &hinted{errors.New("there is nothing to run"), "plugin.choria.broker_network = true makes this a broker"}
+	}
+	return nil
+}
+
+// hinted is an error with its cure.
+type hinted struct {
+	error
+	cure string
+}
+
+func (h *hinted) Hint() string  { return h.cure }
+func (h *hinted) Unwrap() error { return h.error }
+
+// runBroker runs the broker and its statistics port.
+func runBroker(ctx context.Context, cfg *config.Config, pid string, log *daemon.Log) error {
+	id, err := security.Load(cfg, security.ForBroker, log.Logger)
+	if err != nil {
+		return err
+	}
+	reg := metrics.New()
+	b, err := broker.New(cfg, broker.Options{Security: id, Log: log.Logger, Metrics: reg})
+	if err != nil {
+		return err
+	}
+	remove, err := daemon.WritePIDFile(pid)
+	if err != nil {
+		return err
+	}
+	defer remove()
+
+	log.Info("broker starts", "version", build.Version, "identity", cfg.Identity, "config", cfg.File(), "certificate_expires", id.Expires())
+	daemon.Reopener(ctx, log)
+	stats := &daemon.Stats{
+		Address: cfg.StatsAddress, Port: cfg.StatsPort,
+		Identity: cfg.Identity, ConfigFile: cfg.File(),
+		Metrics: reg, Other: b.Handler(), Log: log.Logger,
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return b.Run(gctx) })
+	g.Go(func() error { return stats.Run(gctx) })
+	g.Go(func() error { return notify(gctx, b, log.Logger) })
+	return g.Wait()
+}
+
+// notify tells the service manager when the broker is ready.
+func notify(ctx context.Context, b *broker.Broker, log *slog.Logger) error {
+	select {
+	case <-b.Ready():
+	case <-ctx.Done():
+		return nil
+	}
+	if err := daemon.Notify(daemon.Ready); err != nil {
+		log.Warn("the service manager was not told that the broker is ready", "err", err)
+	}
+	return nil
+}
