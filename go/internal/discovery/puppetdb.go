@@ -197,13 +197,17 @@ func certnames(r io.Reader) ([]string, error) {
 	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
 		return nil, errors.Join(errors.New("no list of rows"), err)
 	}
+	short := errors.New("it ends too early")
 	var names []string
 	for dec.More() {
 		var row struct {
 			Certname    string           `json:"certname"`
 			Deactivated *json.RawMessage `json:"deactivated"` // null, or when
 		}
-		if err := dec.Decode(&row); err != nil {
+		switch err := dec.Decode(&row); {
+		case err == io.EOF || err == io.ErrUnexpectedEOF:
+			return nil, short
+		case err != nil:
 			return nil, err
 		}
 		if row.Certname == "" {
@@ -213,6 +217,8 @@ func certnames(r io.Reader) ([]string, error) {
 			names = append(names, row.Certname)
 		}
 	}
-	_, err := dec.Token()
-	return names, err
+	if _, err := dec.Token(); err != nil {
+		return nil, short
+	}
+	return names, nil
 }
