@@ -66,6 +66,8 @@ func findInPuppetDB(ctx context.Context, env *Env, q Query) ([]string, error) {
 type PuppetDB struct {
 	Servers []string                      // host:port, tried in this order
 	TLS     func(host string) *tls.Config // how to speak to a host; the client's certificate is in it
+
+	most int64 // bytes of an answer that are read; zero means maxAnswer
 }
 
 // A PuppetDBError is why a PuppetDB did not answer.
@@ -123,14 +125,18 @@ func (p PuppetDB) ask(ctx context.Context, server, query string) (names []string
 		return nil, false, unreached(ctx, server, err)
 	}
 	defer resp.Body.Close()
-	body := &io.LimitedReader{R: resp.Body, N: maxAnswer + 1}
+	most := p.most
+	if most == 0 {
+		most = maxAnswer
+	}
+	body := &io.LimitedReader{R: resp.Body, N: most + 1}
 	if resp.StatusCode != http.StatusOK {
 		return nil, resp.StatusCode < 500, refusal(server, resp.StatusCode, body)
 	}
 	names, err = certnames(body)
 	switch {
 	case body.N == 0:
-		return nil, true, &PuppetDBError{Server: server, Err: fmt.Errorf("answer is larger than %d MiB", maxAnswer>>20)}
+		return nil, true, &PuppetDBError{Server: server, Err: fmt.Errorf("answer is larger than %d MiB", most>>20)}
 	case err != nil:
 		return nil, true, &PuppetDBError{Server: server, Err: fmt.Errorf("answer: %w", err)}
 	}

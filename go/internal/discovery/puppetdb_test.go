@@ -105,7 +105,7 @@ func TestPuppetDB(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			server := standIn(t, service, tt.answer)
-			env := &Env{PuppetDB: func(context.Context) PuppetDB { return PuppetDB{[]string{server}, client.ServiceTLS} }}
+			env := &Env{PuppetDB: func(context.Context) PuppetDB { return PuppetDB{Servers: []string{server}, TLS: client.ServiceTLS} }}
 			got, err := find(t, "choria", env, Query{Filter: filter.Filter{Class: []string{"x"}}})
 			want := ""
 			switch {
@@ -147,7 +147,7 @@ func TestPuppetDBQueries(t *testing.T) {
 	}
 	dead.Close()
 	env := &Env{PuppetDB: func(context.Context) PuppetDB {
-		return PuppetDB{[]string{dead.Addr().String(), server}, client.ServiceTLS}
+		return PuppetDB{Servers: []string{dead.Addr().String(), server}, TLS: client.ServiceTLS}
 	}}
 	long := make([]string, 200)
 	for i := range long {
@@ -192,8 +192,8 @@ func TestPuppetDBAnswersAreBounded(t *testing.T) {
 			}
 		}
 	})
-	_, err := PuppetDB{[]string{server}, client.ServiceTLS}.Nodes(t.Context(), "nodes{}")
-	if want := "PuppetDB " + server + ": answer is larger than 64 MiB"; message(err) != want {
+	_, err := PuppetDB{Servers: []string{server}, TLS: client.ServiceTLS, most: 1 << 20}.Nodes(t.Context(), "nodes{}")
+	if want := "PuppetDB " + server + ": answer is larger than 1 MiB"; message(err) != want {
 		t.Errorf("%q, want %q", message(err), want)
 	}
 }
@@ -215,7 +215,7 @@ func TestPuppetDBErrors(t *testing.T) {
 		{"another CA", stranger, []string{server}, "unknown authority", "the CA that this client trusts"},
 	}
 	for _, tt := range tests {
-		_, err := PuppetDB{tt.servers, tt.id.ServiceTLS}.Nodes(t.Context(), "nodes{}")
+		_, err := PuppetDB{Servers: tt.servers, TLS: tt.id.ServiceTLS}.Nodes(t.Context(), "nodes{}")
 		var h interface{ Hint() string }
 		if !strings.Contains(message(err), tt.err) || (tt.hint != "") != errors.As(err, &h) || tt.hint != "" && !strings.Contains(h.Hint(), tt.hint) {
 			t.Errorf("%s: %v, want %q with hint %q", tt.name, err, tt.err, tt.hint)
@@ -226,7 +226,7 @@ func TestPuppetDBErrors(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := (PuppetDB{[]string{server}, client.ServiceTLS}).Nodes(ctx, "nodes{}"); !errors.Is(err, context.Canceled) {
+	if _, err := (PuppetDB{Servers: []string{server}, TLS: client.ServiceTLS}).Nodes(ctx, "nodes{}"); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 	if _, err := find(t, "puppetdb", &Env{}, Query{}); message(err) != "discovery method puppetdb: there is no PuppetDB to ask" {
