@@ -22,6 +22,7 @@ const (
 	maxNodes = 500     // of the syntax tree
 	maxNest  = 8       // calls inside each other; the compiler takes twice as long for each
 	maxLoops = 8       // any(), all() and the like, none of them inside another
+	maxMatch = 256     // bytes of the right side of matches, which a loop may try on each class
 	maxCells = 10_000  // list elements an expression may make
 	maxWork  = 1 << 26 // bytes that the functions of an expression may look at
 )
@@ -265,8 +266,8 @@ func (in *inspector) Visit(node *ast.Node) {
 		}
 		// Any other would be compiled again for each element of a loop.
 		re, ok := n.Right.(*ast.StringNode)
-		if !ok || len(re.Value) > MaxRegex {
-			in.err = fmt.Errorf("matches wants a string of at most %d bytes", MaxRegex)
+		if !ok || len(re.Value) > maxMatch {
+			in.err = fmt.Errorf("matches wants a string of at most %d bytes", maxMatch)
 		}
 	case *ast.CallNode:
 		in.call(n)
