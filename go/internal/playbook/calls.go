@@ -33,21 +33,19 @@ type method struct {
 }
 
 // methods are what the Ruby side can call.
-func methods() map[string]method {
-	return map[string]method{
-		"task":            {run: runTask},
-		"discover":        {run: discover},
-		"data.read":       {run: readData, ending: true},
-		"data.write":      {run: writeData, ending: true},
-		"data.delete":     {run: deleteData, ending: true},
-		"sleep":           {run: sleep},
-		"playbook.exist":  {run: playbookExist, ending: true},
-		"playbook.find":   {run: playbookFind},
-		"cspec.clear":     {run: cspecClear},
-		"cspec.record":    {run: cspecRecord, ending: true},
-		"cspec.summarize": {run: cspecSummarize, ending: true},
-		"cspec.conclude":  {run: cspecConclude},
-	}
+var methods = map[string]method{
+	"task":            {run: runTask},
+	"discover":        {run: discover},
+	"data.read":       {run: readData, ending: true},
+	"data.write":      {run: writeData, ending: true},
+	"data.delete":     {run: deleteData, ending: true},
+	"sleep":           {run: sleep},
+	"playbook.exist":  {run: playbookExist, ending: true},
+	"playbook.find":   {run: playbookFind},
+	"cspec.clear":     {run: cspecClear},
+	"cspec.record":    {run: cspecRecord, ending: true},
+	"cspec.summarize": {run: cspecSummarize, ending: true},
+	"cspec.conclude":  {run: cspecConclude},
 }
 
 // serve answers one call.
@@ -68,7 +66,7 @@ func (s *Session) serve(ctx context.Context, m *message) {
 }
 
 func (c *call) run(ctx context.Context, m *message) (any, error) {
-	method, ok := methods()[m.Method]
+	method, ok := methods[m.Method]
 	if !ok {
 		return nil, fmt.Errorf("the playbook host does not know %q", m.Method)
 	}

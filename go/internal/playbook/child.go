@@ -116,6 +116,9 @@ func (c *child) receive() (*message, error) {
 	}
 }
 
+// interrupt makes the plan unwind. Ruby raises an exception wherever the plan is, which no plan can catch.
+func (c *child) interrupt() { _ = c.cmd.Process.Signal(os.Interrupt) } // one that has ended needs none
+
 // close ends the child: by the end of the socket, and if that is of no use by force.
 func (c *child) close() {
 	c.socket.Close()

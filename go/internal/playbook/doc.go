@@ -10,8 +10,9 @@
 //	← task, discover, data.read, …: calls with an id
 //	→ an answer with the same id: a result or an error
 //	← log     a line that Puppet logged
-//	→ cancel  unwind the plan and end
 //	← done    the result of the plan, or what ended it
+//
+// An interrupt of the child, which is in a process group of its own, makes the plan unwind.
 //
 // The Ruby side is lib/puppet_x/choria/runner.rb and the functions in lib/puppet/functions/choria. It
 // gets no credentials and no configuration, checks types, and passes data.

@@ -46,6 +46,7 @@ type Session struct {
 	modules string
 	rubies  []string
 	unfit   Unusable
+	missing []Problem // what was to be validated and cannot be read
 	child   *child
 	ready   *Ready
 	data    *store.Env
@@ -140,10 +141,28 @@ func (s *Session) hello() error {
 		params["plan"] = s.Playbook
 	}
 	if s.Validate != nil {
-		params["validate"] = s.Validate
+		params["validate"] = s.readable()
 	}
 	_ = s.child.send(map[string]any{"method": "hello", "params": params})
 	return os.MkdirAll(filepath.Join(s.dir, "puppet"), 0o700)
+}
+
+// readable returns what can be validated: Puppet takes a file that it cannot read for an empty one.
+func (s *Session) readable() []Target {
+	s.missing = nil
+	targets := []Target{}
+	for _, target := range s.Validate {
+		if target.File != "" {
+			f, err := os.Open(target.File)
+			if err != nil {
+				s.missing = append(s.missing, Problem{target.Name, Failure{Msg: err.Error()}})
+				continue
+			}
+			f.Close()
+		}
+		targets = append(targets, target)
+	}
+	return targets
 }
 
 // Ready waits until Puppet is loaded. A Ruby that cannot load it is followed by the next one.
@@ -177,6 +196,7 @@ func (s *Session) Ready(ctx context.Context) (*Ready, error) {
 		if s.ready.Plan != nil {
 			s.ready.Plan.document()
 		}
+		s.ready.Problems = append(s.ready.Problems, s.missing...)
 		return s.ready, nil
 	}
 }
@@ -269,7 +289,7 @@ func (s *Session) Run(ctx context.Context, parameters map[string]any) (*Outcome,
 
 // interrupt makes the plan unwind, and ends it by force if it does not.
 func (s *Session) interrupt(done <-chan struct{}) {
-	_ = s.child.send(map[string]any{"method": "cancel"}) // one that has ended needs no cancelling
+	s.child.interrupt()
 	select {
 	case <-done:
 	case <-time.After(unwind):

@@ -31,7 +31,7 @@ module PuppetX
 
       def main
         load_puppet
-        @host = Host.new(@socket).start(Thread.main)
+        @host = Host.new(@socket)
         Host.current = @host
         serve(@host.receive['params'])
       rescue Interrupt => e
@@ -161,7 +161,9 @@ module PuppetX
 
       def arguments_problems(plan, arguments)
         problems = nil
-        Puppet::Pal::PlanSignature.new(plan).callable_with?(arguments) { |text| problems = text.strip }
+        Puppet::Pal::PlanSignature.new(plan).callable_with?(arguments) do |text|
+          problems = text.lines.map(&:strip).join('; ')
+        end
         problems
       end
 

@@ -31,6 +31,7 @@ module PuppetX
         case value
         when Puppet::Pops::Types::PSensitiveType::Sensitive then { '__sensitive' => pack(value.unwrap) }
         when Puppet::DataTypes::Error then pack_error(value)
+        when Regexp then literal(value)
         else value.respond_to?(:to_choria) ? pack(value.to_choria) : utf8(value.to_s)
         end
       end

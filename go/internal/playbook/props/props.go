@@ -150,7 +150,7 @@ func (p *Props) Seconds(name string, def time.Duration) time.Duration {
 		return def
 	}
 	seconds, err := strconv.ParseFloat(fmt.Sprint(value), 64)
-	if err != nil || seconds < 0 || seconds > 1e9 {
+	if err != nil || !(seconds >= 0 && seconds <= 1e9) { // NaN is neither
 		p.Refuse(name, "want seconds, got %s", Show(value))
 		return def
 	}

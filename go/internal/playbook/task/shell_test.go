@@ -1,0 +1,143 @@
+package task_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"choria.io/choria/go/internal/playbook/task"
+	"choria.io/choria/go/internal/playbook/tasktest"
+)
+
+func shell(t testing.TB, ctx context.Context, text string) (*task.Outcome, *tasktest.Log, error) {
+	t.Helper()
+	log := &tasktest.Log{}
+	env := &task.Env{Log: log, Environ: func() []string { return []string{"PATH=/usr/bin:/bin", "FROM=outside"} }}
+	o, err := task.Run(ctx, env, "shell", properties(t, text))
+	return o, log, err
+}
+
+func TestShell(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		properties, value, message string
+		exit                       any
+	}{
+		{`"command":"echo out; echo err >&2; echo again"`, "out\nerr\nagain", "Command echo out; echo err >&2; echo again succeeded", nil},
+		{`"command":"printf 'no end'; exit 3"`, "no end", "Command printf 'no end'; exit 3 failed with exit code 3", 3},
+		{`"command":"pwd","cwd":"` + dir + `"`, dir, "Command pwd succeeded", nil},
+		{`"command":"echo $A $FROM $LC_ALL","environment":{"A":"x y","N":1}`, "x y outside C", "Command echo $A $FROM $LC_ALL succeeded", nil},
+		{`"command":"echo","nodes":["a","b"]`, "--nodes a,b", "Command echo --nodes a,b succeeded", nil},
+		{`"command":["echo","$HOME; x"],"nodes":[]`, "$HOME; x --nodes ", "Command echo $HOME; x --nodes  succeeded", nil},
+		{`"command":"kill -9 $$"`, "", "Command kill -9 $$ failed: signal: killed", -1},
+		{`"command":["/does/not/exist"]`, "", "Command /does/not/exist failed: fork/exec /does/not/exist: no such file or directory", nil},
+	}
+	for _, tt := range tests {
+		o, _, err := shell(t, t.Context(), "{"+tt.properties+"}")
+		if err != nil {
+			t.Errorf("%s: %v", tt.properties, err)
+			continue
+		}
+		r := o.Results[0]
+		if r.Host != "localhost" || r.Value != tt.value || o.Message != tt.message {
+			t.Errorf("%s: %s gave %q, %q; want %q, %q", tt.properties, r.Host, r.Value, o.Message, tt.value, tt.message)
+		}
+		if failed := strings.Contains(tt.message, "failed"); failed == o.Success || failed != (r.Error != nil) {
+			t.Errorf("%s: success %v, error %v", tt.properties, o.Success, r.Error)
+		}
+		if r.Error != nil && r.Error.Details["exitcode"] != tt.exit {
+			t.Errorf("%s: exit code %v, want %v", tt.properties, r.Error.Details["exitcode"], tt.exit)
+		}
+	}
+}
+
+func TestShellStreams(t *testing.T) {
+	o, log, err := shell(t, t.Context(), `{"command":"echo one; echo two >&2; printf three; exit 1"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	details := o.Results[0].Error.Details
+	if details["stdout"] != "one\nthree" || details["stderr"] != "two\n" {
+		t.Errorf("details %v", details)
+	}
+	want := []string{
+		"notice: About to run task: shell task",
+		"notice: Starting command echo one; echo two >&2; printf three; exit 1",
+		"notice: one", "notice: two", "notice: three",
+		"warning: Command echo one; echo two >&2; printf three; exit 1 failed with exit code 1",
+		"error: Command echo one; echo two >&2; printf three; exit 1 failed with exit code 1",
+	}
+	got := log.Lines()
+	slices.Sort(want[2:5]) // two pipes have no common order
+	if len(got) == len(want) {
+		slices.Sort(got[2:5])
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("log\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// gone waits until the process whose id the file holds has ended.
+func gone(t *testing.T, path string) {
+	t.Helper()
+	pid, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat := filepath.Join("/proc", strings.TrimSpace(string(pid)), "stat")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		data, err := os.ReadFile(stat)
+		if err != nil || strings.Contains(string(data), ") Z ") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("process %s is still there", pid)
+		}
+	}
+}
+
+func TestShellTimeout(t *testing.T) {
+	pid := filepath.Join(t.TempDir(), "pid")
+	start := time.Now()
+	o, _, err := shell(t, t.Context(), `{"timeout":0.3,"command":"sleep 600 & echo $! > `+pid+`; echo started; wait"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Success || !strings.HasSuffix(o.Message, "timed out after 0.3 seconds") || o.Results[0].Value != "started" {
+		t.Errorf("success %v, message %q, value %q", o.Success, o.Message, o.Results[0].Value)
+	}
+	if took := time.Since(start); took > 30*time.Second {
+		t.Errorf("took %v", took)
+	}
+	gone(t, pid)
+}
+
+func TestShellKillsWhatDoesNotEnd(t *testing.T) {
+	pid := filepath.Join(t.TempDir(), "pid")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := shell(t, ctx, `{"command":"trap '' TERM; echo $$ > `+pid+`.new; mv `+pid+`.new `+pid+`; while :; do sleep 1; done"}`)
+		done <- err
+	}()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(pid); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the command has not started")
+		}
+	}
+	cancel()
+	if err := <-done; err != context.Canceled {
+		t.Errorf("error %v; want that of the context", err)
+	}
+	gone(t, pid)
+}

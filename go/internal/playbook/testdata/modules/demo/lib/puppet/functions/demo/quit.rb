@@ -1,0 +1,11 @@
+# frozen_string_literal: true
+
+# Ends the process.
+Puppet::Functions.create_function(:'demo::quit') do
+  dispatch :quit do
+  end
+
+  def quit
+    exit(9)
+  end
+end

@@ -1,0 +1,11 @@
+# frozen_string_literal: true
+
+# Fails inside of Ruby.
+Puppet::Functions.create_function(:'demo::raises') do
+  dispatch :raises do
+  end
+
+  def raises
+    nil.upcase
+  end
+end

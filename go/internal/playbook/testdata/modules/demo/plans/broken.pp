@@ -1,0 +1,3 @@
+plan demo::broken () {
+  $x = [1
+}

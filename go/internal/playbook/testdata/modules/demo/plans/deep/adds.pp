@@ -1,0 +1,5 @@
+plan demo::deep::adds (Integer $a, Integer $b) {
+  [1].each |$x| {
+    return($a + $b)
+  }
+}

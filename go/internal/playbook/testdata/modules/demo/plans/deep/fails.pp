@@ -1,0 +1,3 @@
+plan demo::deep::fails (String $message) {
+  fail($message)
+}

@@ -1,0 +1,4 @@
+plan demo::deep::sleeps () {
+  notice('going to sleep')
+  choria::sleep(600)
+}

@@ -1,0 +1,4 @@
+# The plan of the module itself.
+plan demo () {
+  return $facts['choria']['playbook']
+}

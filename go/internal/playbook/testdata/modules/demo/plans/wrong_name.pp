@@ -1,0 +1,2 @@
+plan demo::other_name () {
+}
