@@ -26,7 +26,7 @@ const (
 const (
 	v1IDLength = 32            // characters
 	v1MinTTL   = 30            // seconds
-	v1MaxTTL   = math.MaxInt32 // seconds, 68 years; more does not fit into a time.Duration four times
+	v1MaxTTL   = math.MaxInt32 // seconds, 68 years; a time.Duration holds 292
 	second     = int64(time.Second)
 )
 
