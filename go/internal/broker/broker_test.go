@@ -59,14 +59,26 @@ func connect(t testing.TB, o transport.Options) *transport.Conn {
 	return c
 }
 
-// refused connects once, and wants to be refused.
+// refused connects until it was refused once, and holds the reason.
 func refused(t testing.TB, o transport.Options, want string) {
 	t.Helper()
-	o.ConnectTimeout = 30 * time.Second
-	o.MaxWait = 500 * time.Millisecond
-	c, err := transport.Connect(limited(t), o)
+	o.ConnectTimeout = patience
+	o.Metrics = metrics.New()
+	attempts := o.Metrics.Counter("choria_connector_initial_connection_attempts", "")
+	ctx, cancel := context.WithCancel(limited(t))
+	defer cancel()
+	result := make(chan error, 1)
+	go func() {
+		c, err := transport.Connect(ctx, o)
+		if err == nil {
+			c.Close(ctx)
+		}
+		result <- err
+	}()
+	until(t, "one attempt", func() bool { return attempts.Value() > 0 || len(result) > 0 })
+	cancel()
+	err := <-result
 	if err == nil {
-		c.Close(limited(t))
 		t.Fatalf("connected; want to be refused: %s", want)
 	}
 	if !strings.Contains(err.Error(), want) {

@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"choria.io/choria/go/internal/broker"
 	"choria.io/choria/go/internal/lab/labtest"
+	"choria.io/choria/go/internal/metrics"
 	"choria.io/choria/go/internal/security"
 	"choria.io/choria/go/internal/security/pki"
 	"choria.io/choria/go/internal/transport"
@@ -51,23 +53,23 @@ func TestConnectSaysWhatWasTried(t *testing.T) {
 		name    string
 		servers []string
 		tls     *tls.Config
-		wait    time.Duration // MaxWait; long where the first round has to be enough
+		wait    time.Duration // MaxWait, long, where the first round has to be enough
 		timeout time.Duration
 		want    string // regular expression for the reasons
 		hint    string // part of it
 	}{
-		{"refused", []string{deaf, deaf2}, nil, 700 * time.Millisecond, 0, deaf + `: connection refused; ` + deaf2 + `: connection refused`, "is the broker running"},
-		{"silent", []string{"nats://" + silent.Addr().String()}, nil, 700 * time.Millisecond, 200 * time.Millisecond, `: timed out`, "firewall"},
-		{"name", []string{"nats://no-such-host.invalid:4222"}, nil, 300 * time.Millisecond, 0, `: (the host name "no-such-host.invalid" is not known|looking up the host name "no-such-host.invalid": .*|timed out)`, ""},
+		{"refused", []string{deaf, deaf2}, nil, 0, 0, deaf + `: connection refused; ` + deaf2 + `: connection refused`, "is the broker running"},
+		{"silent", []string{"nats://" + silent.Addr().String()}, nil, 0, 200 * time.Millisecond, `: timed out`, "firewall"},
+		{"name", []string{"nats://no-such-host.invalid:4222"}, nil, 0, 0, `: (the host name "no-such-host.invalid" is not known|looking up the host name "no-such-host.invalid": .*|timed out)`, ""},
 		{"other CA", []string{site.URL}, other.Identity(t, "n1.example.net", security.ForServer).ClientTLS(), patience, 0, `: its certificate is signed by an unknown authority( \(".*"\))?`, "CA file of this machine"},
 		{"our CA unknown", []string{site.URL}, mixed(site, t, other), patience, 0, `: it refused our certificate: unknown certificate authority`, "CA that the broker trusts"},
-		{"no certificate", []string{site.URL}, func() *tls.Config { c := good.Clone(); c.GetClientCertificate = nil; return c }(), 700 * time.Millisecond, 0, `: it refused us: authorization violation`, "log of the broker"},
+		{"no certificate", []string{site.URL}, func() *tls.Config { c := good.Clone(); c.GetClientCertificate = nil; return c }(), 0, 0, `: it refused us: authorization violation`, "log of the broker"},
 		{"expired", []string{expired}, good, patience, 0, `: its certificate expired on 20\d\d-.*`, "clock"},
 		{"wrong name", []string{misplaced.URL()}, good, patience, 0, `: its certificate is not for 127\.0\.0\.1 but for misplaced\.example\.net`, "connect by a name"},
 		{"no TLS there", []string{plain}, good, patience, 0, `: it does not offer TLS`, "agree on TLS"},
-		{"full", []string{limited.URL()}, fullTLS, 700 * time.Millisecond, 0, `: maximum connections exceeded`, ""},
-		{"full, no TLS", []string{fullPlain.URL()}, nil, 700 * time.Millisecond, 0, `: maximum connections exceeded`, ""},
-		{"several", []string{deaf, plain}, good, 700 * time.Millisecond, 0, deaf + `: connection refused; ` + plain + `: it does not offer TLS`, "agree on TLS"},
+		{"full", []string{limited.URL()}, fullTLS, 0, 0, `: maximum connections exceeded`, ""},
+		{"full, no TLS", []string{fullPlain.URL()}, nil, 0, 0, `: maximum connections exceeded`, ""},
+		{"several", []string{deaf, plain}, good, 0, 0, deaf + `: connection refused; ` + plain + `: it does not offer TLS`, "agree on TLS"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -75,7 +77,7 @@ func TestConnectSaysWhatWasTried(t *testing.T) {
 				tt.timeout = patience
 			}
 			start := time.Now()
-			_, err := transport.Connect(context1(t), transport.Options{Servers: tt.servers, TLS: tt.tls, MaxWait: tt.wait, ConnectTimeout: tt.timeout})
+			err := tryOnce(t, transport.Options{Servers: tt.servers, TLS: tt.tls, MaxWait: tt.wait, ConnectTimeout: tt.timeout})
 			var ce *transport.ConnectError
 			if !errors.As(err, &ce) {
 				t.Fatalf("Connect = %v; want a *ConnectError", err)
@@ -93,6 +95,48 @@ func TestConnectSaysWhatWasTried(t *testing.T) {
 				t.Errorf("waited %v for what only a person can repair", time.Since(start))
 			}
 		})
+	}
+}
+
+// tryOnce connects until every server was tried, and returns why that was in vain. With MaxWait that
+// of a client is held: it gives up by itself.
+func tryOnce(t *testing.T, o transport.Options) error {
+	t.Helper()
+	o.Metrics = metrics.New()
+	attempts := o.Metrics.Counter("choria_connector_initial_connection_attempts", "")
+	ctx, cancel := context.WithCancel(context1(t))
+	defer cancel()
+	result := make(chan error, 1)
+	go func() {
+		c, err := transport.Connect(ctx, o)
+		if err == nil {
+			c.Close(ctx)
+		}
+		result <- err
+	}()
+	if o.MaxWait == 0 {
+		until(t, "every server was tried", func() bool { return int(attempts.Value()) >= len(o.Servers) || len(result) > 0 })
+		cancel()
+	}
+	return <-result
+}
+
+// TestConnectGivesUpAfterMaxWait is about what might get better while one waits.
+func TestConnectGivesUpAfterMaxWait(t *testing.T) {
+	start := time.Now()
+	_, err := transport.Connect(context1(t), transport.Options{Servers: []string{"nats://" + deafPort(t)}, MaxWait: 700 * time.Millisecond, ConnectTimeout: patience})
+	var ce *transport.ConnectError
+	if !errors.As(err, &ce) || !strings.HasSuffix(err.Error(), ": connection refused") {
+		t.Fatalf("Connect = %v; want connection refused", err)
+	}
+	if d := time.Since(start); d < 700*time.Millisecond || ce.Waited < 700*time.Millisecond || ce.Waited > d {
+		t.Errorf("Connect took %v and says %v; want at least 700ms", d, ce.Waited)
+	}
+	if ce.Tried[0].Times < 1 {
+		t.Errorf("Tried = %+v", ce.Tried)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		t.Error("the error is that of the caller's context, which has not ended")
 	}
 }
 

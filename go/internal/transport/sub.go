@@ -51,7 +51,7 @@ type Sub struct {
 	pending        int
 	f              func(Msg)
 
-	nsub  atomic.Pointer[nats.Subscription]
+	nsub  atomic.Pointer[nats.Subscription] // nil until it is made; its methods allow that
 	short *queue        // nil for one that has a goroutine of the library
 	ended chan struct{} // of one without a short queue: closed when f is called no more; guarded by conn.mu
 }
@@ -71,7 +71,9 @@ func (c *Conn) Subscribe(subject, queue string, pending int, f func(Msg)) (*Sub,
 	if c.closed {
 		return nil, fmt.Errorf("subscribe to %s: %w", subject, nats.ErrConnectionClosed)
 	}
-	if err := s.bind(c.nc.Load()); err != nil {
+	nc := c.nc.Load()
+	// When the library has given nc up, the subscription is made on the connection that follows.
+	if err := s.bind(nc); err != nil && !nc.IsClosed() {
 		return nil, fmt.Errorf("subscribe to %s: %w", subject, err)
 	}
 	c.subs[s] = struct{}{}
@@ -176,6 +178,9 @@ func (s *Sub) wait(ctx context.Context) error {
 		s.conn.mu.Lock()
 		idle = s.ended
 		s.conn.mu.Unlock()
+		if idle == nil {
+			return nil // it was never made
+		}
 	}
 	select {
 	case <-idle:
