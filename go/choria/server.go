@@ -1,0 +1,285 @@
+// Package choria embeds a Choria node in a Go program: the program joins a network and answers
+// requests with agents of its own.
+package choria
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"choria.io/choria/go/agent"
+	"choria.io/choria/go/internal/agents"
+	"choria.io/choria/go/internal/build"
+	"choria.io/choria/go/internal/config"
+	"choria.io/choria/go/internal/daemon"
+	"choria.io/choria/go/internal/metrics"
+	"choria.io/choria/go/internal/node"
+	"choria.io/choria/go/internal/security"
+	"choria.io/choria/go/internal/transport"
+)
+
+// A Server is one node of a Choria network. Set its fields, then call Run. It has the agents
+// discovery, rpcutil and choria_util besides those that are given.
+//
+// Requests are authorized by the action policies in the directory policies beside ConfigFile, and
+// everything is denied where there are none. Without a ConfigFile set Authorize, or the setting
+// rpcauthorization to false.
+type Server struct {
+	// ConfigFile is a configuration file, /etc/choria/server.conf say. Empty means none: defaults,
+	// and what the fields below say.
+	ConfigFile string
+
+	// Settings are values of configuration keys, as they would stand in the file. They win over it,
+	// and the fields below win over them.
+	Settings map[string]string
+
+	Identity    string   // name of the node. Empty: that of the configuration, else the full host name
+	Collectives []string // collectives to join, the first being the main one. Empty: those of the configuration
+	Brokers     []string // host:port of brokers. Empty: those of the configuration, else SRV records
+	TLS         *TLS     // nil: the security provider of the configuration
+
+	// Agents are the agents of this program.
+	Agents []*agent.Agent
+
+	// Standard adds the agents that every packaged server has: filemgr, nettest, process and shell.
+	// They act with the rights of this program.
+	Standard bool
+
+	// Facts and Classes say what filters are matched against. Nil means the files of the settings
+	// plugin.yaml and classesfile. They may be called concurrently, for every request that needs
+	// them, and should be quick. Facts returns one JSON object.
+	Facts   func() json.RawMessage
+	Classes func() []string
+
+	// Authorize, when set, decides about every request in place of action policies.
+	Authorize func(*agent.Request) bool
+
+	// Component is the name of the program in the events that it publishes. Empty means server.
+	Component string
+
+	// Ready, when set, is called when the node is connected and answers.
+	Ready func()
+
+	// Log gets what the node has to say. Nil means the setting logfile when there is a ConfigFile,
+	// and nothing is logged when there is none.
+	Log *slog.Logger
+
+	mu     sync.Mutex
+	reopen []func() error // while Run runs
+}
+
+// TLS are PEM files that say who this node is and whom it trusts.
+type TLS struct {
+	CA          string // certificates of the trusted authorities
+	Certificate string // of this node, with intermediates
+	Key         string // private key; may be readable by its owner only
+}
+
+// closePatience is how long the last replies and events may take to reach the broker.
+const closePatience = 2 * time.Second
+
+// Run connects, as long as that may take, and answers requests until ctx ends. Requests in progress
+// then have soft_shutdown_timeout to finish. When it returns, everything it started has ended.
+func (s *Server) Run(ctx context.Context) (err error) {
+	cfg, err := s.config(ctx)
+	if err != nil {
+		return err
+	}
+	log := s.Log
+	switch {
+	case log != nil:
+	case s.ConfigFile == "":
+		log = slog.New(slog.DiscardHandler)
+	default:
+		l, err := daemon.OpenLog(cfg.LogFile, cfg.LogLevel)
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		defer s.onReopen(l.Reopen)()
+		log = l.Logger
+	}
+	defer func() {
+		if err != nil {
+			log.Error("server failed", "err", err)
+		}
+	}()
+	log.Info("server starts", "identity", cfg.Identity, "version", build.Version, "config", cfg.File())
+	for _, w := range cfg.Warnings() {
+		log.Warn("configuration", "err", w)
+	}
+	return s.run(ctx, cfg, log)
+}
+
+// config returns the configuration in force.
+func (s *Server) config(ctx context.Context) (*config.Config, error) {
+	cfg := config.New()
+	if s.ConfigFile != "" {
+		var err error
+		if cfg, err = config.Load(s.ConfigFile); err != nil {
+			return nil, err
+		}
+	}
+	settings := make(map[string]string, len(s.Settings)+8)
+	for key, value := range s.Settings {
+		settings[key] = value
+	}
+	if s.Identity != "" {
+		settings["identity"] = s.Identity
+	}
+	if len(s.Collectives) > 0 {
+		settings["collectives"] = strings.Join(s.Collectives, ",")
+		settings["main_collective"] = s.Collectives[0]
+	}
+	if len(s.Brokers) > 0 {
+		settings["plugin.choria.middleware_hosts"] = strings.Join(s.Brokers, ",")
+	}
+	if s.TLS != nil {
+		settings["plugin.security.provider"] = "file"
+		settings["plugin.security.file.ca"] = s.TLS.CA
+		settings["plugin.security.file.certificate"] = s.TLS.Certificate
+		settings["plugin.security.file.key"] = s.TLS.Key
+	}
+	for _, key := range sortedKeys(settings) {
+		if err := cfg.Set(key, settings[key]); err != nil {
+			return nil, err
+		}
+	}
+	if err := cfg.Complete(ctx); err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
+// run assembles the parts and runs them.
+func (s *Server) run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
+	id, err := security.Load(cfg, security.ForServer, log)
+	if err != nil {
+		return err
+	}
+	registry := metrics.New()
+	registry.Counter("choria_build_info", "The build that runs, always 1",
+		"version", build.Version, "sha", build.Commit, "identity", cfg.Identity).Inc()
+
+	g, ctx := errgroup.WithContext(ctx)
+	if cfg.StatsPort > 0 {
+		stats := &daemon.Stats{
+			Address:    cfg.StatsAddress,
+			Port:       cfg.StatsPort,
+			Identity:   cfg.Identity,
+			ConfigFile: cfg.File(),
+			Metrics:    registry,
+			Log:        log,
+		}
+		g.Go(func() error { return stats.Run(ctx) })
+	}
+	g.Go(func() error { return s.serve(ctx, cfg, id, registry, log) })
+	return g.Wait()
+}
+
+// serve connects and answers until ctx ends.
+func (s *Server) serve(ctx context.Context, cfg *config.Config, id *security.Identity, registry *metrics.Registry, log *slog.Logger) error {
+	options := transport.Options{
+		Lookup: func(ctx context.Context) ([]string, error) {
+			return transport.Servers(ctx, cfg, false)
+		},
+		Name:            id.Name(),
+		TLS:             id.ClientTLS(),
+		User:            cfg.NATSUser,
+		Password:        cfg.NATSPassword,
+		CredentialsFile: cfg.NATSCredentials,
+		InboxPrefix:     cfg.MainCollective + ".reply",
+		ConnectTimeout:  cfg.ConnectTimeout,
+		Log:             log,
+		Metrics:         registry,
+	}
+	conn, err := transport.Connect(ctx, options)
+	if ctx.Err() != nil {
+		return nil // told to stop before there was a connection
+	}
+	if err != nil {
+		return err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
+		defer cancel()
+		if err := conn.Close(closing); err != nil {
+			log.Warn("connection not closed in order", "err", err)
+		}
+	}()
+	n, err := node.New(node.Options{
+		Config:    cfg,
+		Conn:      conn,
+		Server:    options,
+		Verifier:  id,
+		Agents:    s.agents(cfg),
+		Facts:     s.Facts,
+		Classes:   s.Classes,
+		Authorize: s.Authorize,
+		Component: s.Component,
+		Ready:     s.Ready,
+		Expires:   id.Expires(),
+		Log:       log,
+		Metrics:   registry,
+	})
+	if err != nil {
+		return err
+	}
+	defer s.onReopen(n.Reopen)()
+	return n.Run(ctx)
+}
+
+// agents returns those of the program and the standard ones.
+func (s *Server) agents(cfg *config.Config) []*agent.Agent {
+	all := slices.Clone(s.Agents)
+	if s.Standard {
+		all = append(all, agents.All(func(key string) (string, bool) {
+			value, _, ok := cfg.Raw(key)
+			return value, ok
+		})...)
+	}
+	return all
+}
+
+// Reopen opens the log and the audit file anew, after a log rotation has renamed them.
+func (s *Server) Reopen() error {
+	s.mu.Lock()
+	reopen := slices.Clone(s.reopen)
+	s.mu.Unlock()
+	var err error
+	for _, f := range reopen {
+		if f != nil {
+			err = errors.Join(err, f())
+		}
+	}
+	return err
+}
+
+// onReopen makes Reopen call f until the returned function is called.
+func (s *Server) onReopen(f func() error) (forget func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reopen = append(s.reopen, f)
+	i := len(s.reopen) - 1
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.reopen = s.reopen[:i] // forgotten in reverse order, as deferred functions are
+	}
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
