@@ -19,7 +19,7 @@ var layers = [][]string{
 	{"internal/build", "internal/jsonscan"},
 	{"filter", "ddl", "lifecycle", "internal/metrics", "internal/config"},
 	{"agent", "internal/protocol", "internal/security", "internal/security/pki", "internal/vectors"},
-	{"internal/daemon", "internal/transport", "internal/policy", "internal/discovery"},
+	{"internal/daemon", "internal/transport", "internal/policy", "internal/discovery", "internal/enroll"},
 	{"internal/agents", "internal/node", "internal/broker", "client"},
 	{"choria", "internal/playbook", "internal/lab"},
 	{"internal/lab/labtest", "internal/cli"},

@@ -85,12 +85,14 @@ func commands() []func(*env, *kingpin.Application) {
 		addInventory,
 		addPlugin,
 		addPlaybook,
+		addEnroll,
 		addConfig,
 		addLab,
 		addServer,
 		addBroker,
 		addCompletion,
 		addVersion,
+		addChoria,
 	}
 }
 

@@ -23,14 +23,14 @@ var (
 // a caller id would end up in policies and audit logs.
 func ParseCaller(caller string) (name string, err error) {
 	kind, name, found := strings.Cut(caller, "=")
-	if !found || kind == "" || !only(kind, isLower) || !validName(name) {
+	if !found || kind == "" || !only(kind, isLower) || !ValidName(name) {
 		return "", fmt.Errorf("caller %q: want kind=name, as in choria=rip.mcollective", clip(caller))
 	}
 	return name, nil
 }
 
-// validName reports whether s may be the name of a certificate. What passes is safe in a path.
-func validName(s string) bool {
+// ValidName reports whether s may be the name of a certificate. What passes is safe in a path.
+func ValidName(s string) bool {
 	return s != "" && s != "." && s != ".." && only(s, func(c byte) bool {
 		return isLower(c) || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '.' || c == '-'
 	})
@@ -121,7 +121,7 @@ func certname(provider string, kind For, identity string, uid int, getenv func(s
 		}
 		name, from = getenv("USER")+clientSuffix, "USER"
 	}
-	if !validName(name) {
+	if !ValidName(name) {
 		return "", fmt.Errorf("certificate name: %s: %q: want letters, digits, underscore, dot and dash", from, name)
 	}
 	return name, nil

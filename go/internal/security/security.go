@@ -89,7 +89,7 @@ func New(o Options) (*Identity, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if !validName(o.Name) {
+	if !ValidName(o.Name) {
 		return nil, fmt.Errorf("certificate name %q: want letters, digits, underscore, dot and dash", o.Name)
 	}
 	id := &Identity{name: o.Name, log: o.Log}
