@@ -22,7 +22,7 @@ module PuppetX
       # Puts a frame on Puppet's stack while a method runs.
       module Method
         def invoke(receiver, scope, args, &block)
-          call = Positions.take
+          call = Positions.take(name)
           return super unless call
 
           body = -> { super(receiver, scope, args, &block) }
@@ -34,10 +34,13 @@ module PuppetX
         Thread.current[:choria_method_calls] ||= []
       end
 
-      # The call being evaluated, once: what its arguments and block do is not at its position.
-      def self.take
+      # The call being evaluated, if it is of that method, and once: what its block does is not at its
+      # position. Methods are also invoked in other ways, as in $result['data'] among the arguments.
+      def self.take(name)
         call = calls.last
-        calls[-1] = nil if call
+        return unless call && call.functor_expr.right_expr.value == name
+
+        calls[-1] = nil
         call
       end
 

@@ -1,10 +1,16 @@
 # @summary Brings all nodes into a state that can be tested: one Puppet run, then no more
 #
 # @param ds
-#   The data store with the data of the suites.
+#   The data store with the data of the suites. Items in seconds: pre_flight.batch_sleep between the batches
+#   of the run, pre_flight.wait before Puppet is disabled and before it is looked at, pre_flight.try_sleep
+#   between two looks.
 plan cspec::pre_flight (
   Hash $ds,
 ) {
+  $batch_sleep = choria::data('pre_flight.batch_sleep', $ds + { 'default' => 30 })
+  $wait = choria::data('pre_flight.wait', $ds + { 'default' => 5 })
+  $try_sleep = choria::data('pre_flight.try_sleep', $ds + { 'default' => 20 })
+
   notice('Preparing all nodes')
 
   $nodes = choria::discover('mcollective', {
@@ -18,7 +24,7 @@ plan cspec::pre_flight (
       'action'           => 'puppet.runonce',
       'nodes'            => $nodes,
       'batch_size'       => 10,
-      'batch_sleep_time' => 30,
+      'batch_sleep_time' => $batch_sleep,
       'fail_ok'          => true,
       'silent'           => true,
       'properties'       => { 'force' => true },
@@ -28,7 +34,7 @@ plan cspec::pre_flight (
       'description' => 'disable Puppet',
       'action'      => 'puppet.disable',
       'nodes'       => $nodes,
-      'pre_sleep'   => 5,
+      'pre_sleep'   => $wait,
       'fail_ok'     => true,
       'silent'      => true,
       'properties'  => { 'message' => "Disabled by playbook ${facts['choria']['playbook']}" },
@@ -39,9 +45,9 @@ plan cspec::pre_flight (
       'action'      => 'puppet.status',
       'nodes'       => $nodes,
       'assert'      => 'idling=true',
-      'pre_sleep'   => 5,
+      'pre_sleep'   => $wait,
       'tries'       => 10,
-      'try_sleep'   => 20,
+      'try_sleep'   => $try_sleep,
       'silent'      => true,
   })
 
