@@ -110,24 +110,12 @@ func newClient(cfg *config.Config, caller string, signer protocol.Signer, log *s
 
 // dial connects to a broker.
 func (c *Client) dial(ctx context.Context, config *tls.Config, wait time.Duration) (*transport.Conn, error) {
-	servers, err := transport.Servers(ctx, c.cfg, true)
+	o, err := transport.ClientOptions(ctx, c.cfg, c.caller, config, wait, c.log)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := transport.Connect(ctx, transport.Options{
-		Servers:         servers,
-		Name:            c.caller,
-		TLS:             config,
-		User:            c.cfg.NATSUser,
-		Password:        c.cfg.NATSPassword,
-		CredentialsFile: c.cfg.NATSCredentials,
-		InboxPrefix:     transport.ReplySubject(c.cfg.MainCollective, c.caller, "inbox"),
-		ConnectTimeout:  c.cfg.ConnectTimeout,
-		MaxWait:         wait,
-		PingInterval:    30 * time.Second,
-		Log:             c.log,
-		OnReconnect:     c.reconnected,
-	})
+	o.OnReconnect = c.reconnected
+	conn, err := transport.Connect(ctx, o)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
