@@ -49,11 +49,12 @@ type Sub struct {
 	conn           *Conn
 	subject, group string
 	pending        int
+	maxBytes       int // of what waits in a long queue; zero means maxPendingBytes; guarded by conn.mu
 	f              func(Msg)
 
 	nsub  atomic.Pointer[nats.Subscription] // nil until it is made; its methods allow that
-	short *queue        // nil for one that has a goroutine of the library
-	ended chan struct{} // of one without a short queue: closed when f is called no more; guarded by conn.mu
+	short *queue                            // nil for one that has a goroutine of the library
+	ended chan struct{}                     // of one without a short queue: closed when f is called no more; guarded by conn.mu
 }
 
 // Subscribe calls f for each message on subject, one at a time and in order; the functions of
@@ -102,7 +103,27 @@ func (s *Sub) bind(nc *nats.Conn) error {
 	nsub.SetClosedHandler(func(string) { close(ended) })
 	s.ended = ended
 	s.nsub.Store(nsub)
-	return nsub.SetPendingLimits(s.pending, maxPendingBytes)
+	return s.limit(nsub)
+}
+
+func (s *Sub) limit(nsub *nats.Subscription) error {
+	bytes := s.maxBytes
+	if bytes <= 0 {
+		bytes = maxPendingBytes
+	}
+	return nsub.SetPendingLimits(s.pending, bytes)
+}
+
+// LimitBytes makes messages be dropped also when n bytes are waiting, in place of 256 MiB. It is for
+// subscriptions of more than 64 pending; what waits on others is bounded by the size of messages.
+func (s *Sub) LimitBytes(n int) error {
+	if s.short != nil {
+		return nil
+	}
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	s.maxBytes = n
+	return s.result("limit", s.limit(s.nsub.Load()))
 }
 
 func (s *Sub) bindShort(nc *nats.Conn) error {
