@@ -1,0 +1,131 @@
+package playbook_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"choria.io/choria/go/agent"
+	"choria.io/choria/go/choria"
+	"choria.io/choria/go/client"
+	"choria.io/choria/go/internal/lab/labtest"
+	"choria.io/choria/go/internal/playbook"
+	"choria.io/choria/go/internal/security/pki"
+)
+
+// newNetwork runs a broker with TLS and nodes with all standard agents until the test ends, and returns the
+// configuration of a client and the broker's port.
+func newNetwork(t *testing.T, nodes ...string) (config, port string) {
+	t.Helper()
+	site := labtest.TLSBroker(t)
+	u, err := url.Parse(site.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	t.Cleanup(func() { cancel(); running.Wait() })
+	for i, name := range nodes {
+		site.Issue(t, pki.Request{Name: name})
+		ready := make(chan struct{})
+		s := &choria.Server{
+			Identity: name, Brokers: []string{u.Host}, Standard: true, Ready: func() { close(ready) },
+			TLS: &choria.TLS{
+				CA:          filepath.Join(site.Dir, "ca.pem"),
+				Certificate: filepath.Join(site.Dir, name+".pem"),
+				Key:         filepath.Join(site.Dir, name+".key"),
+			},
+			Facts: func() json.RawMessage {
+				return fmt.Appendf(nil, `{"kernel":"Linux","role":%q}`, []string{"web", "db"}[i%2])
+			},
+			Classes:   func() []string { return []string{"settings", "mcollective"} },
+			Authorize: func(*agent.Request) bool { return true },
+		}
+		running.Go(func() {
+			if err := s.Run(ctx); err != nil {
+				t.Errorf("node %s: %v", name, err)
+			}
+		})
+		select {
+		case <-ready:
+		case <-time.After(patience):
+			t.Fatalf("node %s is not ready", name)
+		}
+	}
+	const user = "alice.mcollective"
+	site.Issue(t, pki.Request{Name: user, RSA: true})
+	config = filepath.Join(t.TempDir(), "client.conf")
+	text := fmt.Sprintf("identity = %[3]s\nplugin.choria.middleware_hosts = %[1]s\nplugin.choria.use_srv = false\nplugin.security.provider = file\n"+
+		"plugin.security.file.ca = %[2]s/ca.pem\nplugin.security.file.certificate = %[2]s/%[3]s.pem\nplugin.security.file.key = %[2]s/%[3]s.key\n",
+		u.Host, site.Dir, user)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return config, u.Port()
+}
+
+// TestNetwork runs all bundled suites on real nodes.
+func TestNetwork(t *testing.T) {
+	t.Parallel()
+	nodes := []string{"n1.example.net", "n2.example.net", "n3.example.net"}
+	config, port := newNetwork(t, nodes...)
+	data, err := json.Marshal(map[string]any{
+		"suites": []string{
+			"cspec::discovery", "cspec::choria", "cspec::agents::filemgr", "cspec::agents::nettest", "cspec::agents::shell", "cspec::agents::process",
+		},
+		"discovery.all_nodes": nodes, "discovery.mcollective_nodes": nodes, "discovery.filtered_nodes": []string{nodes[2], nodes[0]},
+		"discovery.fact_filter": []string{"role=web"},
+		"nettest.fqdn":          "127.0.0.1", "nettest.port": port, "process.pattern": "playbook.test", "filemgr.directory": t.TempDir(),
+		// Whether a process may send echo requests depends on the machine.
+		"nettest.ping": false,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	network, closeNetwork := playbook.Client(func() (*client.Client, error) {
+		return client.Open(t.Context(), client.Options{Config: config})
+	})
+	defer closeNetwork()
+	path := filepath.Join(t.TempDir(), "report.json")
+	o, s, out := runPlan(t, "cspec::suite", network, map[string]any{"data": dataFile(t, string(data)), "report": path, "pre_post": false})
+	if !o.Success() {
+		t.Errorf("%q, %+v\n%s\n%s", o.Failed, o.Failure, strings.Join(out.lines(), "\n"), readReport(t, path).text(s.Modulepath[0]))
+	}
+	want := `{"success":true,"testsuites":[{"cases":4,"name":"mc discovery method","success":true},{"cases":1,"name":"choria","success":true},` +
+		`{"cases":2,"name":"filemgr agent","success":true},{"cases":2,"name":"nettest agent","success":true},` +
+		`{"cases":1,"name":"shell agent","success":true},{"cases":1,"name":"process agent","success":true}]}`
+	if string(o.Result) != want {
+		t.Errorf("summary %s\nwant %s", o.Result, want)
+	}
+	for _, suite := range readReport(t, path) {
+		for _, c := range suite.Testcases {
+			if len(c.Assertions) < 2 && c.Skipped == "" {
+				t.Errorf("%s, %s: %d assertions; want some besides that the case has ended", suite.Suite, c.Case, len(c.Assertions))
+			}
+		}
+	}
+}
+
+// TestNoConfiguration holds that a playbook that uses the network says what is wrong with its configuration,
+// and that others do not need one.
+func TestNoConfiguration(t *testing.T) {
+	t.Parallel()
+	network, closeNetwork := playbook.Client(func() (*client.Client, error) {
+		return client.Open(t.Context(), client.Options{Config: "/does/not/exist.conf"})
+	})
+	defer closeNetwork()
+	if o, _, _ := runPlan(t, "demo::errors", network, map[string]any{"how": "fail"}); o.Failure.Msg != "as asked" {
+		t.Errorf("failure %+v", o.Failure)
+	}
+	o, _, _ := runPlan(t, "demo::errors", network, map[string]any{"how": "discover"})
+	if o.Failure == nil || !strings.Contains(o.Failure.Msg, "/does/not/exist.conf") || o.Failure.Line != 25 {
+		t.Errorf("failure %+v", o.Failure)
+	}
+}
