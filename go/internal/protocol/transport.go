@@ -30,41 +30,10 @@ var transportMembers = []string{"protocol", "data", "headers"}
 // DecodeTransport decodes the payload of a broker message. The version of a message is what the
 // member protocol of its transport says, and nothing else.
 func DecodeTransport(payload []byte) (*Transport, error) {
-	if len(payload) > MaxTransport {
-		return nil, fmt.Errorf("transport: %d bytes, more than %d", len(payload), MaxTransport)
-	}
-	var protocol, data, headers []byte
-	s := jsonscan.New(payload)
-	seen, err := s.Object(transportMembers, func(i int) (err error) {
-		switch i {
-		case 0:
-			protocol, err = s.Bytes()
-		case 1:
-			data, err = s.Bytes()
-		case 2:
-			if !s.Null() {
-				headers, err = s.Raw()
-			}
-		}
-		return err
-	})
-	if err == nil {
-		err = s.End()
-	}
+	t := &Transport{}
+	data, headers, err := scanTransport(t, payload, (*jsonscan.Scanner).Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("transport: %w", err)
-	}
-	if seen&1 == 0 {
-		return nil, errors.New(`transport: no member "protocol"`)
-	}
-	t := &Transport{}
-	switch string(protocol) {
-	case v1Transport:
-		t.Version = V1
-	case v2Transport:
-		t.Version = V2
-	default:
-		return nil, fmt.Errorf("transport: %w: %.40q", ErrVersion, protocol)
 	}
 	c, err := codecOf(t.Version)
 	if err != nil {
@@ -84,6 +53,47 @@ func DecodeTransport(payload []byte) (*Transport, error) {
 	return t, nil
 }
 
+// scanTransport finds the parts of a transport, and sets the version of t. headers is nil when there
+// are none. The value of the member data is read by read.
+func scanTransport(t *Transport, payload []byte, read func(*jsonscan.Scanner) ([]byte, error)) (data, headers []byte, err error) {
+	if len(payload) > MaxTransport {
+		return nil, nil, fmt.Errorf("%d bytes, more than %d", len(payload), MaxTransport)
+	}
+	var protocol []byte
+	s := jsonscan.New(payload)
+	seen, err := s.Object(transportMembers, func(i int) (err error) {
+		switch i {
+		case 0:
+			protocol, err = s.Bytes()
+		case 1:
+			data, err = read(&s)
+		case 2:
+			if !s.Null() {
+				headers, err = s.Raw()
+			}
+		}
+		return err
+	})
+	if err == nil {
+		err = s.End()
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if seen&1 == 0 {
+		return nil, nil, errors.New(`no member "protocol"`)
+	}
+	switch string(protocol) {
+	case v1Transport:
+		t.Version = V1
+	case v2Transport:
+		t.Version = V2
+	default:
+		return nil, nil, fmt.Errorf("%w: %.40q", ErrVersion, protocol)
+	}
+	return data, headers, nil
+}
+
 // Encode returns t as the payload of a broker message.
 func (t *Transport) Encode() ([]byte, error) {
 	c, err := codecOf(t.Version)
@@ -93,7 +103,12 @@ func (t *Transport) Encode() ([]byte, error) {
 	if len(t.Data) == 0 {
 		return nil, errors.New("transport: no data")
 	}
-	size := 256 + base64.StdEncoding.EncodedLen(len(t.Data)) + len(t.ReplyTo) + len(t.Sender)
+	return c.appendTransport(make([]byte, 0, t.size(base64.StdEncoding.EncodedLen(len(t.Data)))), t), nil
+}
+
+// size returns how many bytes t has when it is encoded, as a rule, with data bytes of data.
+func (t *Transport) size(data int) int {
+	size := 256 + data + len(t.ReplyTo) + len(t.Sender)
 	for _, hop := range t.Hops {
 		for _, text := range hop {
 			size += len(text) + 4
@@ -105,7 +120,7 @@ func (t *Transport) Encode() ([]byte, error) {
 			size += len(target) + 4
 		}
 	}
-	return c.appendTransport(make([]byte, 0, size), t), nil
+	return size
 }
 
 // decodeBase64 decodes text, in which line breaks do not count. The result is never nil.

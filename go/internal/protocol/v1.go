@@ -30,79 +30,18 @@ const (
 	second     = int64(time.Second)
 )
 
-var (
-	v1HeaderMembers     = []string{"reply-to", "mc_sender", "seen-by", "federation"}
-	v1FederationMembers = []string{"req", "reply-to", "target"}
-)
-
-func (v1) decodeHeaders(t *Transport, headers []byte) error {
-	return object(headers, v1HeaderMembers, 0, func(s *jsonscan.Scanner, i int) (err error) {
-		switch i {
-		case 0:
-			return scanText(s, &t.ReplyTo)
-		case 1:
-			return scanText(s, &t.Sender)
-		case 2:
-			t.Hops, err = scanHops(s)
-			return err
-		}
-		if s.Null() {
-			return nil
-		}
-		t.Federation = &Federation{}
-		return scanObject(s, v1FederationMembers, 0, func(s *jsonscan.Scanner, i int) (err error) {
-			switch i {
-			case 0:
-				return scanText(s, &t.Federation.RequestID)
-			case 1:
-				return scanText(s, &t.Federation.ReplyTo)
-			}
-			t.Federation.Targets, err = scanTexts(s, maxTargets)
-			return err
-		})
-	})
+var v1Headers = headerNames{
+	protocol:   v1Transport,
+	headers:    []string{"reply-to", "mc_sender", "seen-by", "federation"},
+	federation: []string{"req", "reply-to", "target"},
 }
+
+func (v1) decodeHeaders(t *Transport, headers []byte) error { return v1Headers.decode(t, headers) }
 
 func (v1) appendTransport(b []byte, t *Transport) []byte {
 	b = append(b, `{"protocol":"`+v1Transport+`","data":`...)
 	b = appendBase64(b, t.Data)
-	b = append(b, `,"headers":{`...)
-	begin := len(b)
-	if t.ReplyTo != "" {
-		b = append(b, `"reply-to":`...)
-		b = append(jsonscan.AppendString(b, t.ReplyTo), ',')
-	}
-	if t.Sender != "" {
-		b = append(b, `"mc_sender":`...)
-		b = append(jsonscan.AppendString(b, t.Sender), ',')
-	}
-	if len(t.Hops) > 0 {
-		b = append(b, `"seen-by":[`...)
-		for i, hop := range t.Hops {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = jsonscan.AppendStrings(b, hop)
-		}
-		b = append(b, "],"...)
-	}
-	if f := t.Federation; f != nil {
-		b = append(b, `"federation":{"req":`...)
-		b = jsonscan.AppendString(b, f.RequestID)
-		if f.ReplyTo != "" {
-			b = append(b, `,"reply-to":`...)
-			b = jsonscan.AppendString(b, f.ReplyTo)
-		}
-		if len(f.Targets) > 0 {
-			b = append(b, `,"target":`...)
-			b = jsonscan.AppendStrings(b, f.Targets)
-		}
-		b = append(b, "},"...)
-	}
-	if len(b) > begin {
-		b = b[:len(b)-1] // the last comma
-	}
-	return append(b, "}}"...)
+	return append(v1Headers.append(append(b, `,"headers":`...), t), '}')
 }
 
 var v1SecureRequestMembers = []string{"protocol", "message", "signature", "pubcert"}

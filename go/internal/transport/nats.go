@@ -145,6 +145,9 @@ func (c *Conn) disconnected(_ *nats.Conn, err error) {
 		return
 	}
 	c.log.Warn("connection to broker lost", "server", *server, "err", err)
+	if c.options.OnDisconnect != nil {
+		c.options.OnDisconnect()
+	}
 }
 
 // beforeRetry is called when a lost broker, and after it all servers of the list, were tried n times

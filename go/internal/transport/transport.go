@@ -74,6 +74,10 @@ type Options struct {
 
 	// OnReconnect, when set, is called after each reconnection.
 	OnReconnect func(server string)
+
+	// OnDisconnect, when set, is called when a connection was lost, before it is made again. Server
+	// returns nothing by then.
+	OnDisconnect func()
 }
 
 // A Conn is one connection to a broker; it reconnects for ever. Its methods may be called

@@ -201,6 +201,31 @@ func TestSlowSubscriptionDropsTheNewest(t *testing.T) {
 	}
 }
 
+func TestLimitBytes(t *testing.T) {
+	c := connect(t, transport.Options{Servers: []string{labtest.Broker(t)}})
+	gate, started := make(chan struct{}), make(chan struct{}, 100)
+	sub, err := c.Subscribe("a", "", 1000, func(transport.Msg) { started <- struct{}{}; <-gate })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer close(gate)
+	if err := sub.LimitBytes(3000); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		if err := c.Publish("a", make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			receive(t, started)
+		}
+	}
+	until(t, "messages dropped", func() bool { return sub.Dropped() >= 6 })
+	if n := sub.Dropped(); n > 7 {
+		t.Errorf("%d of 10 messages of 1000 bytes dropped; want three to be kept beside the one in hand", n)
+	}
+}
+
 func TestNoResponders(t *testing.T) {
 	c := connect(t, transport.Options{Servers: []string{labtest.Broker(t)}})
 	for _, pending := range []int{0, 100} {
@@ -468,7 +493,9 @@ func TestReconnect(t *testing.T) {
 	stop := startAt(t, addr)
 	reg := metrics.New()
 	back := make(chan string, 10)
-	c := connect(t, transport.Options{Servers: []string{"nats://" + addr}, Metrics: reg, OnReconnect: func(s string) { back <- s }})
+	lost := make(chan struct{}, 10)
+	c := connect(t, transport.Options{Servers: []string{"nats://" + addr}, Metrics: reg,
+		OnReconnect: func(s string) { back <- s }, OnDisconnect: func() { lost <- struct{}{} }})
 	got := make(chan string, 10)
 	for _, pending := range []int{0, 100} {
 		if _, err := c.Subscribe("a", "", pending, func(m transport.Msg) { got <- string(m.Data) }); err != nil {
@@ -476,7 +503,10 @@ func TestReconnect(t *testing.T) {
 		}
 	}
 	stop()
-	until(t, "disconnected", func() bool { return c.Server() == "" })
+	receive(t, lost)
+	if s := c.Server(); s != "" {
+		t.Errorf("Server() = %q when the connection is lost", s)
+	}
 	if err := c.Publish("a", []byte("kept")); err != nil {
 		t.Errorf("publish while disconnected: %v", err)
 	}
