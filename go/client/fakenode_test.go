@@ -80,7 +80,11 @@ func newNodes(t testing.TB, site *labtest.Site, answer func(f *fakeNodes, node s
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the broker may be gone already
+		defer cancel()
+		_ = conn.Close(ctx)
+	})
 	f := &fakeNodes{t: t, conn: conn}
 	f.subscribe("mcollective.broadcast.agent.discovery", func(tr *protocol.Transport, r *protocol.Request) {
 		if !strings.Contains(string(r.Body), "ping") {
