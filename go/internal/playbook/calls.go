@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,9 +17,8 @@ import (
 
 // A call is one call of a Puppet function.
 type call struct {
-	s     *Session
-	at    frame   // where in the plan it was made
-	stack []frame // that and its callers, innermost first
+	s  *Session
+	at frame // where in the plan it was made
 }
 
 // A method answers a call. Its parameters are decoded JSON whose numbers are json.Number; Sensitive values
@@ -48,13 +46,25 @@ var methods = map[string]method{
 	"cspec.conclude":  {run: cspecConclude},
 }
 
-// serve answers one call.
+// serve answers one call. One that the end of ctx has cut short gets no answer: the interrupt that is on its
+// way is the answer, and any other could be caught by the plan.
 func (s *Session) serve(ctx context.Context, m *message) {
-	c := &call{s: s, stack: m.Stack}
-	if len(m.Stack) > 0 {
-		c.at = m.Stack[0]
+	method, ok := methods[m.Method]
+	if !ok {
+		method.run = func(context.Context, *call, map[string]any) (any, error) {
+			return nil, fmt.Errorf("the playbook host does not know %q", m.Method)
+		}
 	}
-	result, err := c.run(ctx, m)
+	if ctx.Err() != nil && method.ending {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), unwind)
+		defer cancel()
+	}
+	c := &call{s, frame{m.File, m.Line}}
+	result, err := c.run(ctx, method, m.Params)
+	if ctx.Err() != nil {
+		return
+	}
 	reply := map[string]any{"id": m.ID}
 	if err == nil {
 		reply["result"] = result
@@ -65,28 +75,15 @@ func (s *Session) serve(ctx context.Context, m *message) {
 	_ = s.child.send(reply)
 }
 
-func (c *call) run(ctx context.Context, m *message) (any, error) {
-	method, ok := methods[m.Method]
-	if !ok {
-		return nil, fmt.Errorf("the playbook host does not know %q", m.Method)
-	}
-	if ctx.Err() != nil && method.ending {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), unwind)
-		defer cancel()
-	}
-	d := json.NewDecoder(bytes.NewReader(m.Params))
+func (c *call) run(ctx context.Context, method method, raw json.RawMessage) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	var params map[string]any
 	if err := d.Decode(&params); err != nil {
-		return nil, fmt.Errorf("parameters of %s: %w", m.Method, err)
+		return nil, fmt.Errorf("parameters of the call: %w", err)
 	}
 	c.s.Secrets.Reveal(params)
-	result, err := method.run(ctx, c, params)
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil, &task.Failure{Msg: "interrupted", Kind: kindInterrupted}
-	}
-	return result, err
+	return method.run(ctx, c, params)
 }
 
 // source is where the call was made, as Puppet writes it.

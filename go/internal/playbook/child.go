@@ -39,7 +39,8 @@ type message struct {
 	ID     int64           `json:"id"` // zero for a notice
 	Method string          `json:"method"`
 	Params json.RawMessage `json:"params"`
-	Stack  []frame         `json:"stack"`
+	File   string          `json:"file"` // where in the plan the call was made
+	Line   int             `json:"line"`
 }
 
 // startChild starts ruby on the runner of the bundled modules. What it prints goes to log.

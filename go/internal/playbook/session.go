@@ -248,10 +248,17 @@ func (s *Session) Run(ctx context.Context, parameters map[string]any) (*Outcome,
 	stop := context.AfterFunc(ctx, func() { s.interrupt(done) })
 	defer stop()
 
-	var calls sync.WaitGroup
-	defer calls.Wait()
+	// A plan makes one call at a time, so calls are served right here. One whose caller has ended is
+	// cancelled.
 	callCtx, cancel := context.WithCancel(ctx)
-	defer cancel() // of calls that nobody waits for any more
+	defer cancel()
+	go func() {
+		select {
+		case <-s.child.exited:
+			cancel()
+		case <-done:
+		}
+	}()
 	for {
 		m, err := s.child.receive()
 		if err != nil {
@@ -282,7 +289,7 @@ func (s *Session) Run(ctx context.Context, parameters map[string]any) (*Outcome,
 			o.Result, o.Failure, o.Failed = done.Result, done.Error, s.failed
 			return o, nil
 		case m.ID != 0:
-			calls.Go(func() { s.serve(callCtx, m) })
+			s.serve(callCtx, m)
 		}
 	}
 }

@@ -50,7 +50,8 @@ module PuppetX
       # Calls the host and waits for its answer.
       def call(method, params)
         id = @last += 1
-        notify(method, Values.pack(params), 'id' => id, 'stack' => Puppet::Pops::PuppetStack.stacktrace)
+        file, line = Puppet::Pops::PuppetStack.top_of_stack
+        notify(method, Values.pack(params), 'id' => id, 'file' => file, 'line' => line)
         loop do
           answer = receive
           # Of a call that was interrupted the answer comes later.

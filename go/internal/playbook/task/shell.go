@@ -132,7 +132,8 @@ func (s *shell) failure(ctx, run context.Context, err error) string {
 	return fmt.Sprintf("Command %s failed: %s", s.text, err)
 }
 
-// output is the output of a command: both streams in the order they came, and each alone.
+// output is the output of a command: both streams in the order they came, and each alone. They come through
+// two pipes: what is written to both at the same moment has no order.
 type output struct {
 	log Logger
 

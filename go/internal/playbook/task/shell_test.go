@@ -30,7 +30,8 @@ func TestShell(t *testing.T) {
 		properties, value, message string
 		exit                       any
 	}{
-		{`"command":"echo out; echo err >&2; echo again"`, "out\nerr\nagain", "Command echo out; echo err >&2; echo again succeeded", nil},
+		{`"command":"echo one; echo; echo two"`, "one\n\ntwo", "Command echo one; echo; echo two succeeded", nil},
+		{`"command":"echo error >&2"`, "error", "Command echo error >&2 succeeded", nil},
 		{`"command":"printf 'no end'; exit 3"`, "no end", "Command printf 'no end'; exit 3 failed with exit code 3", 3},
 		{`"command":"pwd","cwd":"` + dir + `"`, dir, "Command pwd succeeded", nil},
 		{`"command":"echo $A $FROM $LC_ALL","environment":{"A":"x y","N":1}`, "x y outside C", "Command echo $A $FROM $LC_ALL succeeded", nil},
