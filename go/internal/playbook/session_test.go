@@ -55,11 +55,25 @@ func newSession(t testing.TB, name string, n task.Network) (*playbook.Session, *
 	out := &terminal{}
 	secrets := &playbook.Secrets{}
 	s := &playbook.Session{
-		Playbook: name, Modulepath: []string{modules}, Network: n, Environ: os.Environ(), Secrets: secrets,
+		Playbook: name, Modulepath: []string{modules, brokenModule(t)}, Network: n, Environ: os.Environ(), Secrets: secrets,
 		Log: &playbook.Log{Out: out, Err: out, Level: playbook.Info, Secrets: secrets, Keep: true},
 	}
 	t.Cleanup(s.Close)
 	return s, out
+}
+
+// brokenModule writes a module whose plan does not parse, which could not stand among files that are checked.
+func brokenModule(t testing.TB) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	plans := filepath.Join(dir, "broken", "plans")
+	if err := os.MkdirAll(plans, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(plans, "init.pp"), []byte("plan broken () {\n  $x = [1\n}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // ready starts a session and waits until the plan is known.
@@ -323,7 +337,7 @@ func TestNoSuchPlan(t *testing.T) {
 	}{
 		{"demo::nope", "", 0},
 		{"nope", "", 0},
-		{"demo::broken", "Syntax error at '}'", 3},
+		{"broken", "Syntax error at '}'", 3},
 		{"demo::wrong_name", "Unacceptable location. The name 'demo::other_name' is unacceptable in file", 1},
 	}
 	for _, tt := range tests {
@@ -340,9 +354,9 @@ func TestNoSuchPlan(t *testing.T) {
 func TestValidate(t *testing.T) {
 	t.Parallel()
 	s, _ := newSession(t, "", nil)
-	broken := "testdata/modules/demo/plans/broken.pp"
+	broken := filepath.Join(s.Modulepath[1], "broken", "plans", "init.pp")
 	s.Validate = []playbook.Target{
-		{Name: "demo"}, {Name: "demo::broken"}, {Name: "cspec::suite"}, {Name: "demo::nope"},
+		{Name: "demo"}, {Name: "broken"}, {Name: "cspec::suite"}, {Name: "demo::nope"},
 		{Name: broken, File: broken}, {Name: "missing.pp", File: "missing.pp"},
 	}
 	var got []string
@@ -350,7 +364,7 @@ func TestValidate(t *testing.T) {
 		got = append(got, p.Target+": "+p.Msg)
 	}
 	want := []string{
-		"demo::broken: Syntax error at '}'",
+		"broken: Syntax error at '}'",
 		"demo::nope: no such playbook",
 		broken + ": Syntax error at '}'",
 		"missing.pp: open missing.pp: no such file or directory",

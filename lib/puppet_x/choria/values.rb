@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require 'puppet/datatypes/impl/error'
+
 module PuppetX
   module Choria
     # Turns Puppet values into data that JSON can hold.

@@ -10,7 +10,7 @@ plan demo::functions () {
   $caught = choria::run_playbook('demo::deep::fails', 'message' => 'oh no', '_catch_errors' => true)
   $caught.choria::on_error |$error| { notice("caught ${error.message}") }
   $refused = choria::run_playbook(demo::deep::fails, { '_catch_errors' => true })
-  $broken = choria::run_playbook('demo::broken', { '_catch_errors' => true })
+  $broken = choria::run_playbook('broken', { '_catch_errors' => true })
   $passed = 'other'.choria::on_error |$x| { fail('not called') }.choria::on_success |$x| { fail('not called') }
 
   $answer = {
@@ -19,7 +19,7 @@ plan demo::functions () {
     'returned'  => choria::data('x', 'y', $store),
     'secret'    => choria::data('secret', $store),
     'groups'    => [1, 2, 3, 4, 5].choria::in_groups_of(2) |$group| { $group },
-    'exist'     => ['demo', 'demo::broken', 'demo::nope', 'cspec::suite', 'Bad::Name'].map |$n| { choria::playbook_exist($n) },
+    'exist'     => ['demo', 'broken', 'demo::nope', 'cspec::suite', 'Bad::Name'].map |$n| { choria::playbook_exist($n) },
     'nested'    => choria::run_playbook('demo::deep::adds', 'a' => 2, 'b' => 3, '_ignored' => 1),
     'caught'    => [$caught.ok, $caught.empty, $caught.message, $caught.exception.message, $caught.exception.details['line']],
     'refused'   => $refused.exception.message,

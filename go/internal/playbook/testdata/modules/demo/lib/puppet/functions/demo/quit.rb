@@ -3,6 +3,7 @@
 # Ends the process.
 Puppet::Functions.create_function(:'demo::quit') do
   dispatch :quit do
+    return_type 'Undef'
   end
 
   def quit

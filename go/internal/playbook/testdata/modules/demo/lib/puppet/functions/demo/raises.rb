@@ -3,6 +3,7 @@
 # Fails inside of Ruby.
 Puppet::Functions.create_function(:'demo::raises') do
   dispatch :raises do
+    return_type 'Undef'
   end
 
   def raises

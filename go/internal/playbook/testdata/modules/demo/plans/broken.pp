@@ -1,3 +1,0 @@
-plan demo::broken () {
-  $x = [1
-}
