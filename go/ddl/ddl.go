@@ -41,6 +41,15 @@ type Action struct {
 	Input       map[string]*Input  `json:"input"`
 	Output      map[string]*Output `json:"output"`
 	Aggregate   []Aggregate        `json:"aggregate,omitempty"`
+
+	// Impact says what the action does to a node: read for one that only looks, change for one that
+	// may change something. Empty: the author does not say. It is for people who write policies, and
+	// decides nothing by itself.
+	Impact string `json:"impact,omitempty"`
+
+	// ExtraInputs says that the action takes inputs beside those in Input, as they come. Descriptions
+	// of agents in Ruby do not say so and their nodes take extra inputs always.
+	ExtraInputs bool `json:"extra_inputs,omitempty"`
 }
 
 // An Input describes one input of an action.
@@ -53,6 +62,7 @@ type Input struct {
 	Validation  string          `json:"validation,omitempty"` // of strings: a pattern or the name of a validator; empty: anything
 	MaxLength   int             `json:"maxlength,omitempty"`  // of strings, in bytes; zero: any length
 	List        []string        `json:"list,omitempty"`       // the values a list may have
+	Sensitive   bool            `json:"sensitive,omitempty"`  // a secret, which audits do not record
 }
 
 // MarshalJSON writes what the schema requires of an input of its type, zero values included.

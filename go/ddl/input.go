@@ -43,17 +43,24 @@ func (a *Agent) Arguments(action string, text map[string]string) (map[string]any
 	data := make(map[string]any, len(text))
 	for _, given := range sortedKeys(text) {
 		name := given
-		if act.Input[name] == nil {
+		if act.Input[name] == nil && (!act.ExtraInputs || act.Input[strings.ToLower(given)] != nil) {
 			name = strings.ToLower(given)
 		}
 		if _, twice := data[name]; twice {
 			return nil, a.refuse(act, name, Invalid, "given twice")
 		}
 		in := act.Input[name]
+		if in == nil && act.ExtraInputs {
+			data[name] = text[given]
+			continue
+		}
 		if in == nil {
 			return nil, a.unknown(act, given)
 		}
 		v, err := in.fromText(text[given])
+		if err != nil && in.Sensitive {
+			err = fmt.Errorf("the value, which is a secret, is not a valid %s", in.Type)
+		}
 		if err != nil {
 			return nil, a.refuse(act, name, Invalid, err.Error())
 		}
@@ -110,7 +117,11 @@ func (a *Agent) check(act *Action, data map[string]any, trusted []string) error 
 			continue
 		}
 		if reason := act.Input[name].check(v); reason != "" {
-			return a.refuse(act, name, Invalid, shown(v)+" "+reason)
+			value := shown(v)
+			if act.Input[name].Sensitive {
+				value = "the value, which is a secret,"
+			}
+			return a.refuse(act, name, Invalid, value+" "+reason)
 		}
 	}
 	for _, name := range names {
@@ -123,7 +134,7 @@ func (a *Agent) check(act *Action, data map[string]any, trusted []string) error 
 		}
 	}
 	for _, name := range sortedKeys(data) {
-		if act.Input[name] == nil && name != "process_results" {
+		if act.Input[name] == nil && !act.ExtraInputs && name != "process_results" {
 			return a.unknown(act, name)
 		}
 	}

@@ -288,3 +288,56 @@ func FuzzArguments(f *testing.F) {
 		}
 	})
 }
+
+const marks = `{"metadata":{"name":"demo","description":"d","author":"a","license":"l","version":"1","url":"u","timeout":5},
+"actions":[{"action":"set","description":"d","display":"failed","impact":"change","extra_inputs":true,"output":{},"input":{
+ "password":{"prompt":"P","description":"d","type":"string","optional":true,"validation":"^[a-z]+$","maxlength":8,"sensitive":true},
+ "pin":{"prompt":"P","description":"d","type":"integer","optional":true,"sensitive":true}}}]}`
+
+func TestMarks(t *testing.T) {
+	a := mustParse(t, marks)
+	set := a.Action("set")
+	if set.Impact != "change" || !set.ExtraInputs || !set.Input["password"].Sensitive {
+		t.Errorf("marks are lost: %+v", set)
+	}
+	text, err := json.Marshal(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := mustParse(t, string(text))
+	if got := again.Action("set"); got.Impact != "change" || !got.ExtraInputs || !got.Input["pin"].Sensitive {
+		t.Errorf("marks are lost in JSON: %+v", got)
+	}
+
+	got, err := a.Arguments("set", map[string]string{"Ensure": "present", "PASSWORD": "abc"})
+	want := map[string]any{"Ensure": "present", "password": "abc"}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("Arguments = %v, %v; want %v", got, err, want)
+	}
+	if err := a.Validate("set", map[string]any{"owner": "root", "deep": map[string]any{"a": 1}}); err != nil {
+		t.Errorf("extra inputs: %v", err)
+	}
+	// A secret never stands in an error.
+	_, err = a.Arguments("set", map[string]string{"pin": "SECRET1"})
+	if err == nil || strings.Contains(err.Error(), "SECRET1") {
+		t.Errorf("Arguments with a pin that is no number: %v", err)
+	}
+	err = a.Validate("set", map[string]any{"password": "SECRET2"})
+	if err == nil || strings.Contains(err.Error(), "SECRET2") {
+		t.Errorf("Validate with a wrong password: %v", err)
+	}
+	if _, err := Parse([]byte(strings.Replace(marks, `"change"`, `"none"`, 1))); err == nil || !strings.Contains(err.Error(), `impact "none": want read or change`) {
+		t.Errorf("unknown impact: %v", err)
+	}
+}
+
+// Whoever writes a policy must be told what each action that is built in does.
+func TestBuiltinImpact(t *testing.T) {
+	for _, a := range Builtin() {
+		for _, act := range a.Actions {
+			if act.Impact == "" {
+				t.Errorf("%s#%s has no impact", a.Metadata.Name, act.Name)
+			}
+		}
+	}
+}

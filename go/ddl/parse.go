@@ -21,10 +21,11 @@ const maxTimeout = 365 * 24 * 3600
 var (
 	inputTypes   = []string{"string", "list", "boolean", "integer", "float", "number", "hash", "array"}
 	displayModes = []string{"ok", "failed", "always"}
+	impacts      = []string{"read", "change"}
 )
 
-// errNoMetadata is JSON that does not describe an agent at all.
-var errNoMetadata = errors.New("agent description: metadata: missing")
+// ErrNoMetadata is JSON that does not describe a plugin at all.
+var ErrNoMetadata = errors.New("agent description: metadata: missing")
 
 // Parse reads a JSON description and checks it. It takes what files in the field have and the
 // schema has not: types in any case, int for integer, no display, a display of flatten, null for
@@ -42,7 +43,7 @@ func Parse(data []byte) (*Agent, error) {
 		return nil, fmt.Errorf("agent description: %w", err)
 	}
 	if absent(doc.Metadata) {
-		return nil, errNoMetadata
+		return nil, ErrNoMetadata
 	}
 
 	a := &Agent{Schema: doc.Schema, Actions: make([]*Action, 0, len(doc.Actions))}
@@ -121,6 +122,8 @@ func parseAction(data []byte) (*Action, error) {
 		Input       map[string]json.RawMessage `json:"input"`
 		Output      map[string]json.RawMessage `json:"output"`
 		Aggregate   []json.RawMessage          `json:"aggregate"`
+		Impact      string                     `json:"impact"`
+		ExtraInputs bool                       `json:"extra_inputs"`
 	}
 	err := into(data, &raw)
 	act := &Action{Name: raw.Name, Input: make(map[string]*Input), Output: make(map[string]*Output)}
@@ -143,6 +146,10 @@ func parseAction(data []byte) (*Action, error) {
 	case !slices.Contains(displayModes, act.Display):
 		return act, fmt.Errorf("display %q: want ok, failed or always", raw.Display)
 	}
+	if raw.Impact != "" && !slices.Contains(impacts, raw.Impact) {
+		return act, fmt.Errorf("impact %q: want read or change", raw.Impact)
+	}
+	act.Impact, act.ExtraInputs = raw.Impact, raw.ExtraInputs
 	for _, name := range sortedKeys(raw.Input) {
 		in, err := parseInput(name, raw.Input[name])
 		if err != nil {
@@ -180,6 +187,7 @@ func parseInput(name string, data []byte) (*Input, error) {
 		Validation  *string           `json:"validation"`
 		MaxLength   *float64          `json:"maxlength"`
 		List        []json.RawMessage `json:"list"`
+		Sensitive   bool              `json:"sensitive"`
 	}
 	if err := into(data, &raw); err != nil {
 		return nil, err
@@ -192,7 +200,7 @@ func parseInput(name string, data []byte) (*Input, error) {
 	case raw.Type == nil:
 		return nil, errors.New("type: missing")
 	}
-	in := &Input{Prompt: *raw.Prompt, Description: *raw.Description, Optional: raw.Optional}
+	in := &Input{Prompt: *raw.Prompt, Description: *raw.Description, Optional: raw.Optional, Sensitive: raw.Sensitive}
 	var err error
 	if in.Type, err = parseType(*raw.Type); err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func TestParse(t *testing.T) {
 		t.Errorf("actions %q", got)
 	}
 	run := a.Action("run")
-	if got, want := *run.Input["msg"], (Input{"Msg", "a message", "string", false, nil, "^[a-z]+$", 10, nil}); !reflect.DeepEqual(got, want) {
+	if got, want := *run.Input["msg"], (Input{"Msg", "a message", "string", false, nil, "^[a-z]+$", 10, nil, false}); !reflect.DeepEqual(got, want) {
 		t.Errorf("msg = %+v; want %+v", got, want)
 	}
 	if got := run.Input["mode"].List; !reflect.DeepEqual(got, []string{"one", "two", "3"}) {

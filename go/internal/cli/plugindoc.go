@@ -33,6 +33,9 @@ func inputFields(in *ddl.Input) []field {
 	if in.Type == "list" {
 		fields = append(fields, field{"Enum", strings.Join(in.List, ", ")})
 	}
+	if in.Sensitive {
+		fields = append(fields, field{"Sensitive", "true"})
+	}
 	if in.Default != nil {
 		fields = append(fields, field{"Default", ddl.Text(in.Default)})
 	}
@@ -51,6 +54,14 @@ func outputFields(out *ddl.Output) []field {
 		fields = append(fields, field{"Default", def})
 	}
 	return fields
+}
+
+// impact says what an action does to a node.
+func impact(a *ddl.Action) string {
+	if a.Impact == "read" {
+		return "read, it changes nothing"
+	}
+	return a.Impact
 }
 
 // title returns a word with a capital.
@@ -102,6 +113,9 @@ func (s *screen) action(a *ddl.Action) {
 	s.indented(4, a.Description)
 	if a.Display != "failed" && a.Display != "" {
 		s.printf("\n    Displaying %s\n", s.paint(bold, a.Display))
+	}
+	if a.Impact != "" {
+		s.printf("\n    Impact: %s\n", s.paint(bold, impact(a)))
 	}
 	if len(a.Input) > 0 {
 		s.printf("\n    Inputs:\n")
@@ -173,6 +187,9 @@ func (c *pluginCommand) asMarkdown(plugin any) error {
 			fmt.Fprintf(w, "## %s Action\n\n%s\n\n", markdown(a.Name), markdown(a.Description))
 			if a.Display != "failed" && a.Display != "" {
 				fmt.Fprintf(w, "Displaying %s\n\n", a.Display)
+			}
+			if a.Impact != "" {
+				fmt.Fprintf(w, "Impact: %s\n\n", impact(a))
 			}
 			if len(a.Input) > 0 {
 				fmt.Fprint(w, "### Inputs\n\n")
