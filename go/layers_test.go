@@ -19,15 +19,17 @@ var layers = [][]string{
 	{"internal/build", "internal/jsonscan"},
 	{"filter", "ddl", "lifecycle", "internal/metrics", "internal/config"},
 	{"agent", "internal/protocol", "internal/security", "internal/security/pki", "internal/vectors"},
-	{"internal/daemon", "internal/transport", "internal/policy", "internal/discovery", "internal/enroll"},
-	{"internal/agents", "internal/node", "internal/broker", "client"},
+	{"internal/daemon", "internal/transport", "internal/policy", "internal/discovery", "internal/enroll", "internal/streams"},
+	{"internal/agents", "internal/node", "internal/broker", "internal/federation", "client"},
 	{"choria", "internal/playbook", "internal/lab"},
 	{"internal/lab/labtest", "internal/cli"},
 	{"cmd/choria-server", "cmd/choria-broker", "cmd/choria"},
 }
 
 // peers are the imports within one layer: importer to imported.
-var peers = map[string][]string{}
+var peers = map[string][]string{
+	"internal/streams": {"internal/transport"},
+}
 
 // banned is what a binary must not link, by prefix, and why its users would pay for it.
 var banned = map[string][]string{
@@ -42,7 +44,7 @@ var banned = map[string][]string{
 // import it, by prefix.
 var only = map[string][]string{
 	"github.com/nats-io/nats-server": {"internal/broker", "internal/lab/labtest"},
-	"github.com/nats-io/nats.go":     {"internal/transport"},
+	"github.com/nats-io/nats.go":     {"internal/transport", "internal/streams"},
 }
 
 // A listed package is what go list tells of one.

@@ -3,6 +3,7 @@ package transport
 import (
 	"crypto/md5"
 	"encoding/hex"
+	"strings"
 )
 
 // BroadcastSubject is where a request to all nodes of a collective with an agent goes.
@@ -25,4 +26,23 @@ func NodeSubject(collective, identity string) string {
 func ReplySubject(collective, caller, id string) string {
 	sum := md5.Sum([]byte(caller))
 	return collective + ".reply." + hex.EncodeToString(sum[:]) + "." + id
+}
+
+// FederationRequests is where federation brokers of a site listen for requests, on the side of the
+// clients; they share them in the queue group queue.
+func FederationRequests(site string) (subject, queue string) {
+	return "choria.federation." + site + ".federation", site + "_federation"
+}
+
+// FederationReplies is FederationRequests for replies, on the side of the nodes.
+func FederationReplies(site string) (subject, queue string) {
+	return "choria.federation." + site + ".collective", site + "_collective"
+}
+
+// ValidSite reports whether name can be that of a federated site: brokers give permissions for such
+// names as one part of a subject.
+func ValidSite(name string) bool {
+	return name != "" && len(name) <= 128 && !strings.ContainsFunc(name, func(r rune) bool {
+		return r <= ' ' || r == 0x7f || strings.ContainsRune(".*>", r)
+	})
 }
