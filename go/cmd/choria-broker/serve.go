@@ -54,8 +54,6 @@ func check(cfg *config.Config) error {
 		return errors.New("plugin.choria.network.leafnode_port: this release has no leafnodes")
 	case cfg.WebsocketPort > 0:
 		return errors.New("plugin.choria.network.websocket_port: this release has no websocket port")
-	case cfg.StreamStore != "":
-		return errors.New("plugin.choria.network.stream.store: this release has no streams")
 	case !cfg.BrokerNetwork:
 		return &hinted{errors.New("there is nothing to run"), "plugin.choria.broker_network = true makes this a broker"}
 	}

@@ -172,12 +172,13 @@ func (a *authenticator) permissions(c server.ClientAuthentication, local bool) *
 }
 
 // serverPermissions is what a node may do: answer, but not ask. Source: protocol section 10.3,
-// "server ACL".
+// "server ACL". To what is there nodes may add messages, but neither remove streams nor take locks;
+// they could not hear the answers anyway.
 func serverPermissions() *server.Permissions {
 	return &server.Permissions{
 		Publish: &server.SubjectPermission{
 			Allow: []string{">"},
-			Deny:  []string{"*.broadcast.agent.>", "*.broadcast.service.>", "*.node.>", "choria.federation.*.federation"},
+			Deny:  []string{"*.broadcast.agent.>", "*.broadcast.service.>", "*.node.>", "choria.federation.*.federation", "$JS.API.>", "$KV.>"},
 		},
 		Subscribe: &server.SubjectPermission{
 			Deny: []string{"*.reply.>", "choria.federation.>", "choria.lifecycle.>"},

@@ -61,6 +61,9 @@ type Broker struct {
 	log  *slog.Logger
 	opts *server.Options
 	auth *authenticator
+	size int // brokers of the cluster with this one, as configured; set by findPeers
+
+	storeCheck time.Duration // see storeCheck
 
 	srv   atomic.Pointer[server.Server] // nil until it listens
 	ready chan struct{}
@@ -80,7 +83,7 @@ func New(cfg *config.Config, o Options) (*Broker, error) {
 	if o.Security == nil && cfg.ForceClientTLS {
 		return nil, errors.New("plugin.choria.network.client_tls_force_required: there is no certificate, TLS is off")
 	}
-	b := &Broker{cfg: cfg, o: o, log: o.Log, ready: make(chan struct{})}
+	b := &Broker{cfg: cfg, o: o, log: o.Log, ready: make(chan struct{}), storeCheck: storeCheck}
 	var err error
 	if b.auth, err = newAuthenticator(cfg, o.Security, o.Log); err != nil {
 		return nil, err
@@ -126,6 +129,7 @@ func (b *Broker) Run(ctx context.Context) error {
 
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.auth.dropRevoked(gctx, b.o.RevocationInterval) })
+	g.Go(func() error { return b.streams(gctx, srv) })
 	g.Go(func() error {
 		select {
 		case <-gctx.Done():
@@ -169,8 +173,8 @@ const (
 // drain moves clients to the other brokers. Without any there is nowhere to go, and they are better
 // off with a closed connection at once.
 func (b *Broker) drain(srv *server.Server) {
-	if srv.NumRoutes() == 0 || srv.NumClients() == 0 {
-		return
+	if srv.NumRoutes() == 0 || srv.NumClients() == 0 && !srv.JetStreamIsClustered() {
+		return // streams get another leader, which without being told takes many seconds
 	}
 	limit := min(b.cfg.BrokerShutdownTimeout, drainLong)
 	if limit < time.Second {

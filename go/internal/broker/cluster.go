@@ -34,6 +34,7 @@ func (b *Broker) findPeers(ctx context.Context) error {
 		return err
 	}
 	b.opts.Routes = routes
+	b.size = len(routes) + 1
 	c := &b.opts.Cluster
 	c.Host = b.cfg.ListenAddress
 	c.Port = port

@@ -60,9 +60,11 @@ const varzAge = time.Second
 type figures struct {
 	b *Broker
 
-	mu   sync.Mutex
-	varz *server.Varz
-	at   time.Time
+	mu    sync.Mutex
+	varz  *server.Varz
+	at    time.Time
+	jsz   *server.JSInfo
+	jszAt time.Time
 }
 
 func (f *figures) get() *server.Varz {
@@ -82,6 +84,22 @@ func (f *figures) get() *server.Varz {
 	return f.varz
 }
 
+// streams returns the figures about streams.
+func (f *figures) streams() *server.JSInfo {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.jsz != nil && time.Since(f.jszAt) < varzAge {
+		return f.jsz
+	}
+	f.jsz, f.jszAt = &server.JSInfo{}, time.Now()
+	if srv := f.b.srv.Load(); srv != nil {
+		if j, err := srv.Jsz(nil); err == nil {
+			f.jsz = j
+		}
+	}
+	return f.jsz
+}
+
 // describe adds the metrics of the broker. Source: protocol section 11.
 func (b *Broker) describe(r *metrics.Registry) {
 	f := &figures{b: b}
@@ -99,4 +117,25 @@ func (b *Broker) describe(r *metrics.Registry) {
 	gauge("out_bytes", "Bytes of messages sent", func(v *server.Varz) float64 { return float64(v.OutBytes) })
 	gauge("slow_consumers", "Connections closed because they did not keep up", func(v *server.Varz) float64 { return float64(v.SlowConsumers) })
 	gauge("subscriptions", "Subscriptions", func(v *server.Varz) float64 { return float64(v.Subscriptions) })
+
+	if b.cfg.StreamStore == "" {
+		return
+	}
+	stream := func(name, help string, value func(*server.JSInfo) float64) {
+		r.GaugeFunc("choria_network_stream_"+name, help, func() float64 { return value(f.streams()) }, "identity", b.cfg.Identity)
+	}
+	stream("enabled", "Whether streams work, 1 or 0", func(j *server.JSInfo) float64 {
+		if j.Disabled || j.Config.StoreDir == "" {
+			return 0
+		}
+		return 1
+	})
+	stream("memorystore_max", "Bytes that streams in memory may have", func(j *server.JSInfo) float64 { return float64(j.Config.MaxMemory) })
+	stream("filestore_max", "Bytes that streams in files may have", func(j *server.JSInfo) float64 { return float64(j.Config.MaxStore) })
+	stream("memorystore_used", "Bytes that streams in memory have", func(j *server.JSInfo) float64 { return float64(j.Memory) })
+	stream("filestore_used", "Bytes that streams in files have", func(j *server.JSInfo) float64 { return float64(j.Store) })
+	stream("streams", "Streams with a copy on this broker", func(j *server.JSInfo) float64 { return float64(j.Streams) })
+	stream("consumers", "Consumers of those streams", func(j *server.JSInfo) float64 { return float64(j.Consumers) })
+	stream("messages", "Messages in those streams", func(j *server.JSInfo) float64 { return float64(j.Messages) })
+	stream("message_bytes", "Bytes of those messages", func(j *server.JSInfo) float64 { return float64(j.Bytes) })
 }

@@ -44,6 +44,9 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 		return nil, err
 	}
 	o.ClientAdvertise = advertise
+	if err := streamOptions(cfg, o); err != nil {
+		return nil, err
+	}
 	if b.o.Security != nil {
 		o.TLS = true
 		o.TLSConfig = clientTLS(b.o.Security)

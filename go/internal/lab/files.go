@@ -146,6 +146,7 @@ func (p *plan) brokerConfig(i int) []byte {
 	m["plugin.choria.network.public_url"] = fmt.Sprintf("%s:%d", p.block.address(i+1), clientPort)
 	m["plugin.choria.stats_address"] = p.block.address(i + 1)
 	m["plugin.choria.stats_port"] = fmt.Sprint(statsPort)
+	m["plugin.choria.network.stream.store"] = p.path("streams", name)
 	if len(p.brokers) > 1 {
 		m["plugin.choria.network.peers"] = strings.Join(p.addresses(peerPort), ", ")
 		m["plugin.choria.network.peer_port"] = fmt.Sprint(peerPort)

@@ -156,6 +156,12 @@ func StartBroker(t testing.TB, cfg *config.Config, o broker.Options) (b *broker.
 	if err != nil {
 		t.Fatal(err)
 	}
+	return b, Run(t, b)
+}
+
+// Run runs a broker and returns when it is ready. stop may be called again.
+func Run(t testing.TB, b *broker.Broker) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- b.Run(ctx) }()
@@ -169,7 +175,7 @@ func StartBroker(t testing.TB, cfg *config.Config, o broker.Options) (b *broker.
 		t.Fatalf("labtest: broker is not ready after %v", startTimeout)
 	}
 	stopped := false
-	return b, func() {
+	return func() {
 		cancel()
 		if stopped {
 			return
