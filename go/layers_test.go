@@ -16,10 +16,11 @@ const module = "choria.io/choria/"
 // layers are the packages below go/, lowest first. A package imports packages of lower layers, and
 // of its own layer where peers says so.
 var layers = [][]string{
-	{"internal/build", "internal/jsonscan"},
+	{"internal/build", "internal/jsonscan", "internal/subprocess"},
 	{"filter", "ddl", "lifecycle", "internal/metrics", "internal/config"},
 	{"agent", "internal/protocol", "internal/security", "internal/security/pki", "internal/vectors"},
-	{"internal/daemon", "internal/transport", "internal/policy", "internal/discovery", "internal/enroll", "internal/streams"},
+	{"internal/daemon", "internal/transport", "internal/policy", "internal/discovery", "internal/enroll", "internal/streams",
+		"internal/hotload", "internal/rubyagent", "internal/externalagent"},
 	{"internal/agents", "internal/node", "internal/broker", "internal/federation", "client"},
 	{"choria", "internal/playbook", "internal/lab"},
 	{"internal/lab/labtest", "internal/cli"},
@@ -28,7 +29,9 @@ var layers = [][]string{
 
 // peers are the imports within one layer: importer to imported.
 var peers = map[string][]string{
-	"internal/streams": {"internal/transport"},
+	"internal/streams":       {"internal/transport"},
+	"internal/rubyagent":     {"internal/hotload"},
+	"internal/externalagent": {"internal/hotload"},
 }
 
 // banned is what a binary must not link, by prefix, and why its users would pay for it.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -44,6 +45,10 @@ type Server struct {
 	Collectives []string // collectives to join, the first being the main one. Empty: those of the configuration
 	Brokers     []string // host:port of brokers. Empty: those of the configuration, else SRV records
 	TLS         *TLS     // nil: the security provider of the configuration
+
+	// Dial, when set, makes the connections to brokers: through a proxy, say, or from one of several
+	// addresses of the machine. TLS is on top of what it returns.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// Agents are the agents of this program.
 	Agents []*agent.Agent
@@ -197,8 +202,13 @@ func (s *Server) serve(ctx context.Context, cfg *config.Config, id *security.Ide
 		CredentialsFile: cfg.NATSCredentials,
 		InboxPrefix:     cfg.MainCollective + ".reply",
 		ConnectTimeout:  cfg.ConnectTimeout,
+		Dial:            s.Dial,
 		Log:             log,
 		Metrics:         registry,
+	}
+	if cfg.NoTLS {
+		log.Warn("TLS is off: plugin.choria.lab.no_tls is for labs alone")
+		options.TLS = nil
 	}
 	conn, err := transport.Connect(ctx, options)
 	if ctx.Err() != nil {
@@ -233,7 +243,11 @@ func (s *Server) serve(ctx context.Context, cfg *config.Config, id *security.Ide
 		return err
 	}
 	defer s.onReopen(n.Reopen)()
-	return n.Run(ctx)
+	disk, err := newForeign(cfg, n, log)
+	if err != nil {
+		return err
+	}
+	return disk.run(ctx, n.Run)
 }
 
 // agents returns those of the program and the standard ones.

@@ -32,7 +32,7 @@ func ParseData(data []byte) (*Data, error) {
 		return nil, fmt.Errorf("data description: %w", err)
 	}
 	if absent(doc.Metadata) {
-		return nil, errNoMetadata
+		return nil, ErrNoMetadata
 	}
 	d := &Data{Schema: doc.Schema, Output: make(map[string]*Output)}
 	if err := d.Metadata.parse(doc.Metadata); err != nil {
@@ -77,7 +77,7 @@ func (f *Finder) Data() ([]*Data, error) {
 			err = misnamed(name, d.Metadata.Name)
 		}
 		if err != nil {
-			if !errors.Is(err, errNoMetadata) {
+			if !errors.Is(err, ErrNoMetadata) {
 				errs = append(errs, fmt.Errorf("%s: %w", last[name], err))
 			}
 			continue

@@ -67,7 +67,7 @@ func (f *Finder) Agents() ([]*Agent, error) {
 	errs := []error{err}
 	for _, name := range sortedKeys(last) {
 		a, err := load(last[name])
-		if errors.Is(err, errNoMetadata) {
+		if errors.Is(err, ErrNoMetadata) {
 			continue // some other JSON that an agent came with
 		}
 		if err != nil {

@@ -67,6 +67,8 @@ type Config struct {
 	CipherSuites       []string `key:"plugin.security.cipher_suites" derived:"those of Go" scope:"SBC" doc:"TLS 1.2 cipher suites that may be used"`
 	ECCCurves          []string `key:"plugin.security.ecc_curves" derived:"X25519, CurveP256, CurveP384, CurveP521" scope:"SBC" doc:"TLS key exchange curves that may be used"`
 
+	NoTLS bool `key:"plugin.choria.lab.no_tls" default:"false" scope:"SBC" doc:"Connect or listen without TLS and without any proof of who is who, to measure what TLS costs; every start warns"`
+
 	_ struct{} `key:"plugin.security.client_anon_tls" type:"bool" default:"false" scope:"C" doc:"Connect without a client certificate; needs a remote signer"`
 	_ struct{} `key:"plugin.security.server_anon_tls" type:"bool" default:"false" scope:"S" doc:"Connect a protocol v1 server with a token in place of a certificate"`
 	_ struct{} `key:"plugin.choria.security.server.token_file" type:"path" derived:"server.jwt beside the configuration" scope:"S" doc:"Token of this server, with server_anon_tls"`
@@ -129,11 +131,23 @@ type Config struct {
 
 	_ struct{} `section:"Servers: agents"`
 
-	RubyShim       string   `key:"plugin.choria.agent_provider.mcorpc.agent_shim" type:"path" scope:"S" doc:"Program that runs Ruby agents"`
+	RubyShim       string   `key:"plugin.choria.agent_provider.mcorpc.agent_shim" type:"path" scope:"S" doc:"Program that runs Ruby agents in place of the built-in one, starting anew for each request"`
 	RubyShimConfig string   `key:"plugin.choria.agent_provider.mcorpc.config" type:"path" scope:"S" doc:"Configuration file given to that program"`
 	RubyLibDirs    []string `key:"plugin.choria.agent_provider.mcorpc.libdir" type:"paths" scope:"S" doc:"Directories that hold Ruby and external agents"`
 
+	NativeAgents []string `key:"plugin.choria.agent_provider.native" scope:"S" doc:"Built-in agents that answer although an agent of the same name is installed"`
+
+	RubyCommand   string        `key:"plugin.choria.ruby.command" type:"path" derived:"/opt/puppetlabs/puppet/bin/ruby, then ruby in PATH" scope:"SC" doc:"Ruby, 2.5 or later, for Ruby agents and descriptions written in Ruby"`
+	RubyDirectory string        `key:"plugin.choria.ruby.directory" type:"path" derived:"ruby below $STATE_DIRECTORY, /var/lib/choria/ruby as root, choria/ruby in the user's cache directory otherwise" scope:"SC" doc:"Private directory for the Ruby library and descriptions made of Ruby ones"`
+	RubyMode      string        `key:"plugin.choria.ruby.mode" enum:"warm oneshot" default:"warm" scope:"S" doc:"Whether Ruby agents stay loaded for the next request, or each request starts Ruby"`
+	RubyIdle      time.Duration `key:"plugin.choria.ruby.idle" default:"5m" min:"1s" scope:"S" doc:"How long a Ruby agent without requests stays loaded"`
+	RubyParents   int           `key:"plugin.choria.ruby.parents" default:"4" min:"1" max:"64" scope:"S" doc:"How many Ruby agents may be loaded at once"`
+	RubyForks     int           `key:"plugin.choria.ruby.forks" default:"8" min:"1" max:"256" scope:"S" doc:"How many requests of one Ruby agent run at once; others wait"`
+	RubyMemory    int           `key:"plugin.choria.ruby.memory" default:"300" min:"30" scope:"S" doc:"MiB of memory above which a loaded Ruby agent is loaded anew"`
+
 	_ struct{} `key:"plugin.*.activate_agent" type:"bool" default:"true" scope:"S" doc:"Whether the agent of that name is started"`
+	_ struct{} `key:"plugin.*.agent_shim" type:"path" scope:"S" doc:"Program that runs the Ruby agent of that name, in place of plugin.choria.agent_provider.mcorpc.agent_shim"`
+	_ struct{} `key:"plugin.*.ruby_mode" enum:"warm oneshot" derived:"plugin.choria.ruby.mode" scope:"S" doc:"How the Ruby agent of that name is run"`
 	_ struct{} `key:"plugin.choria.services.registry.store" type:"path" scope:"S" doc:"Directory of agent descriptions that the registry service gives out"`
 	_ struct{} `key:"plugin.choria.executor.enabled" type:"bool" default:"false" scope:"S" doc:"Start the executor agent"`
 	_ struct{} `key:"plugin.choria.executor.spool" type:"path" scope:"S" doc:"Directory of the executor's jobs"`

@@ -36,7 +36,7 @@ func (n *Node) newAuthorizer(o Options) authorizer {
 	if n.cfg.ActionPolicyDefault {
 		p.Default = n.cfg.ActionPolicyDefaultName
 	}
-	p.Check(n.names)
+	p.Check(n.names())
 	return func(r *agent.Request) policy.Decision {
 		return p.Decide(&policy.Request{Agent: r.Agent, Action: r.Action, Caller: r.Caller, Facts: n.facts, Classes: n.classes})
 	}

@@ -31,8 +31,8 @@ func (n *Node) dataFunctions() map[string]any {
 func (n *Node) choriaData() map[string]any {
 	classes := n.classes()
 	return map[string]any{
-		"agents":           n.names,
-		"agents_count":     len(n.names),
+		"agents":           n.names(),
+		"agents_count":     len(n.names()),
 		"built":            "", // builds are reproducible and bear no date
 		"classes":          list(classes),
 		"classes_count":    len(classes),

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -90,8 +90,8 @@ type Node struct {
 
 	identity string
 	started  time.Time
-	services map[string]*service // loaded agents by name; not changed after New
-	names    []string            // of services, sorted
+	roster   atomic.Pointer[roster]
+	own      map[string]*service // the agents that the node was made with; not changed after New
 	facts    func() json.RawMessage
 	classes  func() []string
 	filter   filter.Node
@@ -101,8 +101,13 @@ type Node struct {
 	allow    authorizer
 
 	lastMessage atomic.Int64 // Unix seconds of the last request dispatched
-	subs        []*transport.Sub
 	work        work
+
+	// changing is held while agents come and go, and while the node starts and stops. It is held
+	// over calls to the connection, which do not wait for anything.
+	changing sync.Mutex
+	handle   func(transport.Msg)         // what a subscription calls; nil before start and after stop
+	subs     map[string][]*transport.Sub // by agent; those of the node itself are under ""
 }
 
 // New makes a node. Nothing is sent or received before Run.
@@ -155,7 +160,7 @@ func New(o Options) (*Node, error) {
 	}
 	n.filter = filter.Node{
 		Identity:  n.identity,
-		Agents:    func() []string { return n.names },
+		Agents:    n.names,
 		Classes:   n.classes,
 		Facts:     n.facts,
 		Functions: n.dataFunctions(),
@@ -173,9 +178,9 @@ func New(o Options) (*Node, error) {
 
 // load makes the services: the agents of every node, and those in o that are not switched off.
 func (n *Node) load(o Options) error {
-	n.services = make(map[string]*service, len(o.Agents)+3)
+	n.own = make(map[string]*service, len(o.Agents)+3)
 	discovery := ddl.BuiltinAgent("discovery")
-	n.services["discovery"] = &service{name: "discovery", ddl: discovery, timeout: discovery.Timeout(), raw: discover}
+	n.own["discovery"] = &service{name: "discovery", ddl: discovery, timeout: discovery.Timeout(), raw: discover}
 	for _, a := range []*agent.Agent{
 		{DDL: ddl.BuiltinAgent("rpcutil"), Actions: n.rpcutil()},
 		{DDL: ddl.BuiltinAgent("choria_util"), Actions: n.choriaUtil()},
@@ -189,10 +194,7 @@ func (n *Node) load(o Options) error {
 			return err
 		}
 	}
-	for name := range n.services {
-		n.names = append(n.names, name)
-	}
-	slices.Sort(n.names)
+	n.setRoster(n.own)
 	return nil
 }
 
@@ -202,22 +204,33 @@ func (n *Node) add(a *agent.Agent) error {
 		return errors.New("node: an agent without a description")
 	}
 	name := a.DDL.Metadata.Name
-	if n.services[name] != nil {
+	if n.own[name] != nil {
 		return fmt.Errorf("node: two agents are called %s", name)
 	}
-	key := "plugin." + name + ".activate_agent"
-	if text, _, ok := n.cfg.Raw(key); ok {
-		active, err := config.ParseBool(text)
-		if err != nil {
-			return fmt.Errorf("node: %s: %w", key, err)
-		}
-		if !active {
-			n.log.Info("agent is switched off", "agent", name)
-			return nil
-		}
+	active, err := n.activated(name)
+	if err != nil {
+		return err
 	}
-	n.services[name] = &service{name: name, agent: a, ddl: a.DDL, timeout: a.DDL.Timeout()}
+	if !active {
+		n.log.Info("agent is switched off", "agent", name)
+		return nil
+	}
+	n.own[name] = newService(a)
 	return nil
+}
+
+// activated reports whether the configuration lets an agent be.
+func (n *Node) activated(name string) (bool, error) {
+	key := "plugin." + name + ".activate_agent"
+	text, _, ok := n.cfg.Raw(key)
+	if !ok {
+		return true, nil
+	}
+	active, err := config.ParseBool(text)
+	if err != nil {
+		return false, fmt.Errorf("node: %s: %w", key, err)
+	}
+	return active, nil
 }
 
 // Identity returns the name of the node on the network.

@@ -170,7 +170,7 @@ func TestTimeout(t *testing.T) {
 // However many slow requests there are, other agents answer, memory is bounded, and nobody waits
 // without an answer.
 func TestOverload(t *testing.T) {
-	const limit = 16 + 128 // that run and that wait
+	const limit = 16 + 256 // that run and that wait
 	release := make(chan struct{})
 	var running, most atomic.Int64
 	slow := testAgent("slow", map[string]agent.Action{

@@ -140,9 +140,10 @@ type agentInfo struct {
 }
 
 func (n *Node) agentInventory(_ context.Context, _ *agent.Request, reply *agent.Reply) error {
-	agents := make([]agentInfo, 0, len(n.names))
-	for _, name := range n.names {
-		agents = append(agents, describe(name, n.services[name].ddl))
+	have := n.roster.Load()
+	agents := make([]agentInfo, 0, len(have.names))
+	for _, name := range have.names {
+		agents = append(agents, describe(name, have.services[name].ddl))
 	}
 	reply.Data = map[string]any{"agents": agents}
 	return nil
@@ -155,7 +156,7 @@ func describe(name string, d *ddl.Agent) agentInfo {
 
 func (n *Node) inventory(_ context.Context, _ *agent.Request, reply *agent.Reply) error {
 	reply.Data = map[string]any{
-		"agents":          n.names,
+		"agents":          n.names(),
 		"facts":           n.facts(),
 		"classes":         list(n.classes()),
 		"version":         build.Version,
@@ -175,7 +176,7 @@ func (n *Node) collectiveInfo(_ context.Context, _ *agent.Request, reply *agent.
 
 func (n *Node) daemonStats(_ context.Context, _ *agent.Request, reply *agent.Reply) error {
 	reply.Data = map[string]any{
-		"agents":     n.names,
+		"agents":     n.names(),
 		"configfile": n.cfg.File(),
 		"version":    build.Version,
 		"pid":        os.Getpid(),

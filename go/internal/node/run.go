@@ -12,7 +12,7 @@ import (
 
 // pending is how many messages may wait on one subscription. The longest queue that costs a
 // connection no goroutine; the peer has 10.
-const pending = 64
+const pending = 256
 
 // Run runs many nodes of one process until ctx ends, like Node.Run. They share the goroutine that
 // calls it: besides their connections they cost no goroutine and no timer while nothing is asked of
@@ -49,22 +49,11 @@ func Run(ctx context.Context, nodes ...*Node) error {
 
 // start subscribes and announces the node.
 func (n *Node) start(ctx context.Context, s *scheduler) error {
-	handle := func(m transport.Msg) { n.receive(ctx, m) }
-	for _, collective := range n.cfg.Collectives {
-		if err := n.subscribe(transport.NodeSubject(collective, n.identity), "", handle); err != nil {
-			return err
-		}
-		for _, name := range n.names {
-			subject, queue := transport.BroadcastSubject(collective, name), ""
-			if n.services[name].ddl.Metadata.Service {
-				subject, queue = transport.ServiceSubject(collective, name), name
-			}
-			if err := n.subscribe(subject, queue, handle); err != nil {
-				return err
-			}
-		}
+	if err := n.hear(ctx); err != nil {
+		n.unsubscribe()
+		return err
 	}
-	n.log.Info("node is ready", "identity", n.identity, "collectives", n.cfg.Collectives, "agents", n.names)
+	n.log.Info("node is ready", "identity", n.identity, "collectives", n.cfg.Collectives, "agents", n.names())
 	n.announce(s)
 	n.keepStatus(s)
 	if n.ready != nil {
@@ -73,23 +62,32 @@ func (n *Node) start(ctx context.Context, s *scheduler) error {
 	return nil
 }
 
-func (n *Node) subscribe(subject, queue string, f func(transport.Msg)) error {
-	sub, err := n.conn.Subscribe(subject, queue, pending, f)
-	if err != nil {
-		n.unsubscribe()
-		return err
+// hear subscribes to requests for the node and for its agents. ctx is that of the actions.
+func (n *Node) hear(ctx context.Context) error {
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	n.handle = func(m transport.Msg) { n.receive(ctx, m) }
+	n.subs = make(map[string][]*transport.Sub)
+	for _, collective := range n.cfg.Collectives {
+		if err := n.subscribe("", transport.NodeSubject(collective, n.identity), ""); err != nil {
+			return err
+		}
 	}
-	n.subs = append(n.subs, sub)
+	for _, name := range n.names() {
+		if err := n.listen(n.service(name)); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 func (n *Node) unsubscribe() {
-	for _, sub := range n.subs {
-		if err := sub.Unsubscribe(); err != nil {
-			n.log.Debug("unsubscribe", "err", err)
-		}
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	for key := range n.subs {
+		n.deafen(key)
 	}
-	n.subs = nil
+	n.handle = nil
 }
 
 // stop stops nodes together: what is in progress gets the longest soft_shutdown_timeout of them to

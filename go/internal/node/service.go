@@ -15,7 +15,7 @@ import (
 // answering, and memory stays bounded however many requests arrive.
 const (
 	maxRunning = 16
-	maxWaiting = 128
+	maxWaiting = 256
 )
 
 // grace is how long an action may take to end after its time is up before the caller is told that
@@ -35,9 +35,14 @@ type service struct {
 	waiting []func() // started in this order as soon as fewer than maxRunning run
 }
 
+// newService returns the service of an agent.
+func newService(a *agent.Agent) *service {
+	return &service{name: a.DDL.Metadata.Name, agent: a, ddl: a.DDL, timeout: a.DDL.Timeout()}
+}
+
 // dispatch hands a request to its agent. It returns before the action has ended.
 func (n *Node) dispatch(ctx context.Context, e *exchange) {
-	s := n.services[e.req.Agent]
+	s := n.service(e.req.Agent)
 	if s == nil {
 		n.log.Warn("request for an agent that this node does not have", "request", e.req.ID, "caller", e.req.Caller, "agent", e.req.Agent)
 		return

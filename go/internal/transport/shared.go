@@ -199,7 +199,7 @@ func (q *queue) run() {
 			return
 		}
 		m := q.waiting[0]
-		n := copy(q.waiting, q.waiting[1:]) // at most 64 pointers
+		n := copy(q.waiting, q.waiting[1:]) // at most 256 pointers
 		q.waiting[n] = nil
 		q.waiting = q.waiting[:n]
 		q.mu.Unlock()

@@ -16,7 +16,7 @@ const (
 
 	// sharedPending is the longest queue that is filled by way of the channel that the
 	// subscriptions of a connection share. Longer ones have a goroutine of the library each.
-	sharedPending = 64
+	sharedPending = 256
 
 	// maxPendingBytes bounds what waits in a long queue, whatever the number of messages.
 	maxPendingBytes = 256 << 20
@@ -60,7 +60,7 @@ type Sub struct {
 // Subscribe calls f for each message on subject, one at a time and in order; the functions of
 // different subscriptions run concurrently. A queue other than "" shares the messages with the
 // others of that queue. pending is how many messages may wait before the newest are dropped; zero
-// means 10, what a node uses. A subscription of up to 64 pending costs no goroutine while it is
+// means 10, what a node uses. A subscription of up to 256 pending costs no goroutine while it is
 // idle; one of more has its own, and is what a receiver of many messages a second wants.
 func (c *Conn) Subscribe(subject, queue string, pending int, f func(Msg)) (*Sub, error) {
 	if pending <= 0 {
@@ -115,7 +115,7 @@ func (s *Sub) limit(nsub *nats.Subscription) error {
 }
 
 // LimitBytes makes messages be dropped also when n bytes are waiting, in place of 256 MiB. It is for
-// subscriptions of more than 64 pending; what waits on others is bounded by the size of messages.
+// subscriptions of more than 256 pending; what waits on others is bounded by the size of messages.
 func (s *Sub) LimitBytes(n int) error {
 	if s.short != nil {
 		return nil

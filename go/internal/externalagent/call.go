@@ -1,0 +1,139 @@
+package externalagent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"choria.io/choria/go/internal/subprocess"
+)
+
+// Limits of what a program may say.
+const (
+	maxReply  = 16 << 20 // bytes of JSON; what a broker takes is less
+	maxLines  = 1000     // that are logged, of one call
+	maxStderr = 64 << 10
+	maxQuoted = 1 << 10 // of standard error in a reply
+)
+
+// An invocation is one call of a program.
+type invocation struct {
+	agent    string
+	program  string
+	protocol string
+	request  any             // the document it reads
+	facts    json.RawMessage // nil: none, and an empty file name
+	reply    any             // what its answer is decoded into
+	log      *slog.Logger
+}
+
+// how a call went.
+type how struct{ duration time.Duration }
+
+// call runs a program. It gets the documents as files in a directory that nobody else can read.
+func (r *Runner) call(ctx context.Context, inv *invocation) (how, error) {
+	dir, err := os.MkdirTemp("", "choria-external-")
+	if err != nil {
+		return how{}, err
+	}
+	defer os.RemoveAll(dir)
+	doc, err := json.Marshal(inv.request)
+	if err != nil {
+		return how{}, err
+	}
+	requestFile, replyFile, factsFile := filepath.Join(dir, "request.json"), filepath.Join(dir, "reply.json"), ""
+	files := map[string][]byte{requestFile: doc, replyFile: nil}
+	if inv.facts != nil {
+		factsFile = filepath.Join(dir, "facts.json")
+		files[factsFile] = inv.facts
+	}
+	for path, text := range files {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			return how{}, err
+		}
+	}
+
+	// The third argument is the same for activation. Source: rpc section 13.
+	cmd := &subprocess.Command{
+		Path: inv.program,
+		Args: []string{requestFile, replyFile, requestProtocol},
+		Dir:  os.TempDir(),
+		Env: []string{
+			"CHORIA_EXTERNAL_REQUEST=" + requestFile,
+			"CHORIA_EXTERNAL_REPLY=" + replyFile,
+			"CHORIA_EXTERNAL_PROTOCOL=" + inv.protocol,
+			"CHORIA_EXTERNAL_CONFIG=" + r.config(inv.agent),
+			"CHORIA_EXTERNAL_FACTS=" + factsFile,
+			"PATH=" + os.Getenv("PATH"),
+		},
+	}
+	lines := 0
+	say := func(level slog.Level, stream string) func([]byte) {
+		return func(line []byte) {
+			if lines++; lines <= maxLines {
+				inv.log.Log(ctx, level, "program of the agent wrote", "stream", stream, "line", strings.ToValidUTF8(string(line), "?"))
+			}
+		}
+	}
+	cmd.Stdout = subprocess.Buffer{Line: say(slog.LevelInfo, "stdout")}
+	cmd.Stderr = subprocess.Buffer{Limit: maxStderr, Line: say(slog.LevelError, "stderr")}
+	res, err := cmd.Run(ctx)
+	if err != nil {
+		return how{}, err
+	}
+	cmd.Stdout.Finish()
+	cmd.Stderr.Finish()
+	h := how{res.Duration}
+	if res.Status != "" {
+		err := fmt.Errorf("%s: %s", filepath.Base(inv.program), res.Status)
+		if !strings.HasPrefix(res.Status, "killed after") {
+			err = fmt.Errorf("%w after %s", err, res.Duration.Round(time.Millisecond))
+		}
+		if text := bytes.TrimSpace(cmd.Stderr.Bytes()); len(text) > 0 {
+			err = fmt.Errorf("%w, standard error: %q", err, strings.ToValidUTF8(string(text[max(0, len(text)-maxQuoted):]), "?"))
+		}
+		return h, err
+	}
+	return h, decode(replyFile, inv.reply)
+}
+
+// config returns the file that the settings of an agent are in. The program may have to add .cfg,
+// the name is that of the reference. Source: rpc section 13.
+func (r *Runner) config(name string) string {
+	if r.ConfigFile == "" {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(r.ConfigFile), "plugin.d", name)
+}
+
+// decode reads the document that a program has written.
+func decode(path string, v any) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("reply: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxReply+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("reply: %w", err)
+	case len(text) > maxReply:
+		return fmt.Errorf("reply: larger than %d bytes", maxReply)
+	case len(bytes.TrimSpace(text)) == 0:
+		return errors.New("reply: the program has written none")
+	case bytes.TrimSpace(text)[0] != '{':
+		return errors.New("reply: want a JSON object")
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		return fmt.Errorf("reply: %w", err)
+	}
+	return nil
+}
