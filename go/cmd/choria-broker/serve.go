@@ -76,7 +76,12 @@ func runBroker(ctx context.Context, cfg *config.Config, pid string, log *daemon.
 		return err
 	}
 	reg := metrics.New()
-	b, err := broker.New(cfg, broker.Options{Security: id, Log: log.Logger, Metrics: reg})
+	options := broker.Options{Security: id, Log: log.Logger, Metrics: reg}
+	if cfg.NoTLS {
+		log.Warn("TLS is off and anybody may connect: plugin.choria.lab.no_tls is for labs alone")
+		options.Security = nil
+	}
+	b, err := broker.New(cfg, options)
 	if err != nil {
 		return err
 	}

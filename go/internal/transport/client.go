@@ -17,11 +17,15 @@ const clientPing = 30 * time.Second
 
 // ClientOptions returns how a client connects: to the servers of its configuration, or of the
 // federation it belongs to, under the name of its caller, for as long as wait says. tls is nil in
-// tests alone.
+// tests alone, and not used when the configuration switches TLS off.
 func ClientOptions(ctx context.Context, cfg *config.Config, caller string, tls *tls.Config, wait time.Duration, log *slog.Logger) (Options, error) {
 	servers, err := Servers(ctx, cfg, true)
 	if err != nil {
 		return Options{}, err
+	}
+	if cfg.NoTLS {
+		log.Warn("TLS is off: plugin.choria.lab.no_tls is for labs alone")
+		tls = nil
 	}
 	return Options{
 		Servers:         servers,

@@ -63,8 +63,13 @@ func (c *Conn) natsOptions(d *firstDial) nats.Options {
 		n.TLSConfig = o.TLS // cloned for each server by the library
 	}
 	n.CustomDialer = dialFunc(func(network, address string) (net.Conn, error) {
-		dialer := net.Dialer{Timeout: o.ConnectTimeout}
-		conn, err := dialer.DialContext(c.life, network, address)
+		ctx, cancel := context.WithTimeout(c.life, o.ConnectTimeout)
+		defer cancel()
+		dial := o.Dial
+		if dial == nil {
+			dial = new(net.Dialer).DialContext
+		}
+		conn, err := dial(ctx, network, address)
 		d.dialed(conn, err)
 		return conn, err
 	})

@@ -49,6 +49,10 @@ type Options struct {
 	// Servers may then be empty.
 	InProcess func() (net.Conn, error)
 
+	// Dial, when set, makes the connections in place of net.Dialer. It must end when its context does,
+	// which is after ConnectTimeout.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
 	Name string      // connection name shown by the broker
 	TLS  *tls.Config // nil: no TLS, only for the lab and tests. It is cloned for each server.
 
