@@ -84,6 +84,7 @@ func commands() []func(*env, *kingpin.Application) {
 		addFacts,
 		addInventory,
 		addPlugin,
+		addPolicy,
 		addPlaybook,
 		addEnroll,
 		addConfig,

@@ -51,6 +51,10 @@ type Request struct {
 	// Facts and Classes describe this node. They are called only when a line needs them.
 	Facts   func() json.RawMessage
 	Classes func() []string
+
+	// Data asks a data plugin, for the compound expressions that name one. Nil means there are none,
+	// and what cannot be asked denies.
+	Data func(source, query string, hasQuery bool) (map[string]any, error)
 }
 
 // A Decision is whether a request may run, and why.
@@ -63,7 +67,9 @@ type Decision struct {
 }
 
 // Decide decides about r. A policy file that cannot be understood denies everything.
-func (p *Policies) Decide(r *Request) Decision {
+func (p *Policies) Decide(r *Request) Decision { return p.decide(r, nil) }
+
+func (p *Policies) decide(r *Request, visit func(*rule, mismatch, error)) Decision {
 	if r.Agent == "" || strings.ContainsAny(r.Agent, `/\`) || r.Agent == ".." {
 		return Decision{Rule: fmt.Sprintf("agent name %q", r.Agent)}
 	}
@@ -81,7 +87,7 @@ func (p *Policies) Decide(r *Request) Decision {
 	if groups != nil {
 		members = groups.groups
 	}
-	return f.rules.decide(r, members, p.AllowUnconfigured)
+	return f.rules.decide(r, members, p.AllowUnconfigured, visit)
 }
 
 // filesOf returns the policy of an agent and the groups, each nil when there is none.

@@ -70,11 +70,21 @@ func TestRules(t *testing.T) {
 		{"class, all of them", "allow\t*\t*\t*\tnginx apache\n", "ping", rip, false, ""},
 		{"class regex", "allow\t*\t*\t*\t/^role::/\n", "ping", rip, true, ":1"},
 		{"four fields: any classes", "allow\t*\t*\tcountry=mt\n", "ping", rip, true, ":1"},
-		{"allow with a compound expression is left out", "allow\t*\t*\tcountry=mt and !nginx\t*\n", "ping", rip, false, ""},
-		{"deny with a compound expression denies", "deny\t*\t*\tcountry=uk or (nginx)\t*\nallow\t*\t*\t*\t*\n", "ping", rip, false, ":1"},
-		{"deny with a compound expression, other caller", "deny\tchoria=bob\t*\tnot nginx\t*\nallow\t*\t*\t*\t*\n", "ping", rip, true, ":2"},
-		{"deny with a class among the facts denies", "deny\t*\t*\tnginx\nallow\t*\t*\t*\t*\n", "ping", rip, false, ":1"},
-		{"allow with a class among the facts is left out", "allow\t*\t*\tnginx\n", "ping", rip, false, ""},
+		{"condition that does not hold", "allow\t*\t*\tcountry=mt and !nginx\t*\n", "ping", rip, false, ""},
+		{"condition that holds", "allow\t*\t*\tcountry=mt and !apache\t*\n", "ping", rip, true, ":1"},
+		{"condition and classes", "allow\t*\t*\tcountry=mt and !apache\tapache\n", "ping", rip, false, ""},
+		{"condition in the classes", "allow\t*\t*\t*\tnginx and not apache\n", "ping", rip, true, ":1"},
+		{"conditions in both", "allow\t*\t*\t(country=mt)\tapache or not nginx\n", "ping", rip, false, ""},
+		{"deny with a condition", "deny\t*\t*\tcountry=uk or (nginx)\t*\nallow\t*\t*\t*\t*\n", "ping", rip, false, ":1"},
+		{"deny with a condition that does not hold", "deny\t*\t*\tnot nginx\t*\nallow\t*\t*\t*\t*\n", "ping", rip, true, ":2"},
+		{"deny with a condition, other caller", "deny\tchoria=bob\t*\tnot nginx\t*\nallow\t*\t*\t*\t*\n", "ping", rip, true, ":2"},
+		{"deny with a class among the facts denies", "deny\t*\t*\tapache country=mt\t*\nallow\t*\t*\t*\t*\n", "ping", rip, false, ":1"},
+		{"allow with a class among the facts is left out", "allow\t*\t*\tnginx\t*\n", "ping", rip, false, ""},
+		{"four fields: a class", "allow\t*\t*\tnginx\n", "ping", rip, true, ":1"},
+		{"four fields: another class", "allow\t*\t*\tapache\n", "ping", rip, false, ""},
+		{"four fields: a condition", "allow\t*\t*\tnginx and country=mt\n", "ping", rip, true, ":1"},
+		{"allow with data that cannot be asked", "allow\t*\t*\tnone().x=1\t*\n", "ping", rip, false, ""},
+		{"allow with a broken condition is left out", "allow\t*\t*\tnginx and\t*\n", "ping", rip, false, ""},
 		{"allow without tabs is left out", "allow * * * *\nallow\t*\tinfo\t*\t*\n", "ping", rip, false, ""},
 		{"allow with a broken regex is left out", "allow\t/(/\t*\t*\t*\nallow\t*\tping\t*\t*\n", "ping", rip, true, ":2"},
 	}
@@ -108,6 +118,10 @@ func TestBrokenPolicyDenies(t *testing.T) {
 		{all + "\n\ndeny\t/(/\t*\t*\t*\n", ":4: caller \"/(/\": error parsing regexp: missing closing ): `(`"},
 		{all + "deny\t*\t*\t*\t/(/\n", ":2: class \"/(/\": error parsing regexp: missing closing ): `(`"},
 		{all + "deny\t*\t*\tcountry=/(/\t*\n", ":2: fact \"country=/(/\": error parsing regexp: missing closing ): `(`"},
+		{all + "deny\t*\t*\tcountry=mt and\t*\n", `:2: condition "country=mt and": it ends where a fact or a class is wanted`},
+		{all + "deny\t*\t*\t(country=mt\t*\n", `:2: condition "(country=mt": a parenthesis is not closed`},
+		{all + "deny\t*\t*\tcountry=mt) or nginx\t*\n", `:2: condition "country=mt) or nginx": ")": want and, or, or the end`},
+		{all + "deny\t*\t*\tnot country=/(/\t*\n", ":2: condition \"not country=/(/\": fact \"country=/(/\": error parsing regexp: missing closing ): `(`"},
 		{all + "deny\t*\t*\n", `:2: 3 fields: want allow or deny, callers, actions, facts and classes with tabs between`},
 		{all + "permit\t*\t*\t*\t*\n", `:2: "permit": want allow, deny or policy default`},
 	}
@@ -226,7 +240,7 @@ func TestReload(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, "rpcutil.policy", "allow * * * *\nallow\t*\t*\tx=1 and y=1\t*\ndeny\t*\t*\tnot x=1\t*\nallow\tops\t*\t*\t*\n")
+	write(t, dir, "rpcutil.policy", "allow * * * *\nallow\t*\t*\tx=1 and\t*\ndeny\t*\t*\tnginx\t*\nallow\tops\t*\t*\t*\n")
 	write(t, dir, "groups", "b@d choria=x\n")
 	var log bytes.Buffer
 	p := &Policies{Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))}
@@ -266,7 +280,7 @@ func FuzzPolicy(f *testing.F) {
 		if err != nil {
 			return
 		}
-		d := pf.rules.decide(request("rpcutil", "ping", "choria=x"), gf.groups, false)
+		d := pf.rules.decide(request("rpcutil", "ping", "choria=x"), gf.groups, false, nil)
 		if d.Allow && !bytes.Contains(policy, []byte("allow")) {
 			t.Errorf("allowed by %s of %q", d.Rule, policy)
 		}

@@ -29,6 +29,8 @@ type rule struct {
 	actions []string // empty: every action
 	facts   []filter.Fact
 	classes []string
+
+	condition condition // nil: none; holds beside facts and classes
 }
 
 // A caller is one entry of the callers of a rule.
@@ -40,17 +42,38 @@ type caller struct {
 // groupMembers are the caller ids of each group.
 type groupMembers map[string][]string
 
-// errCompound is about facts written in the compound language of Ruby policies.
-var errCompound = errors.New("compound expressions in the facts of a policy are not supported")
+// errClass is about a class among the facts of a rule that are no compound expression.
+var errClass = errors.New("a class where a fact is wanted")
 
 // errCounted is about the facts of a deny line that cannot be evaluated. They count as matching: the
 // other way round the line would let in what it is there to keep out.
 var errCounted = errors.New("the line denies whatever the facts are")
 
-// decide returns what the first matching line says, else the default.
-func (rs *rules) decide(r *Request, groups groupMembers, unconfigured bool) Decision {
+// A mismatch is why a line does not match.
+type mismatch string
+
+const (
+	matches        mismatch = ""
+	otherCaller    mismatch = "it is for other callers"
+	otherAction    mismatch = "it is for other actions"
+	otherFacts     mismatch = "this node has other facts"
+	otherClasses   mismatch = "this node does not have its classes"
+	otherCondition mismatch = "its condition does not hold"
+)
+
+// decide returns what the first matching line says, else the default. visit, when set, is told about
+// every line that was looked at.
+func (rs *rules) decide(r *Request, groups groupMembers, unconfigured bool, visit func(*rule, mismatch, error)) Decision {
 	for i := range rs.lines {
-		if l := &rs.lines[i]; l.matches(r, groups) {
+		l := &rs.lines[i]
+		why, err := l.match(r, groups)
+		if visit != nil {
+			visit(l, why, err)
+		}
+		switch {
+		case err != nil && !l.allow:
+			return Decision{Rule: fmt.Sprintf("%s: %v, and %v", l.where, err, errCounted)}
+		case err == nil && why == matches:
 			return Decision{Allow: l.allow, Rule: l.where}
 		}
 	}
@@ -60,10 +83,25 @@ func (rs *rules) decide(r *Request, groups groupMembers, unconfigured bool) Deci
 	return Decision{Allow: unconfigured, Rule: rs.path + ": no line matches"}
 }
 
-func (l *rule) matches(r *Request, groups groupMembers) bool {
-	return l.matchesCaller(r.Caller, groups) &&
-		(len(l.actions) == 0 || slices.Contains(l.actions, r.Action)) &&
-		l.matchesFacts(r) && l.matchesClasses(r)
+// match returns why the line does not match. An error means that its condition cannot be evaluated.
+func (l *rule) match(r *Request, groups groupMembers) (mismatch, error) {
+	switch {
+	case !l.matchesCaller(r.Caller, groups):
+		return otherCaller, nil
+	case len(l.actions) > 0 && !slices.Contains(l.actions, r.Action):
+		return otherAction, nil
+	case !l.matchesFacts(r):
+		return otherFacts, nil
+	case !l.matchesClasses(r):
+		return otherClasses, nil
+	case l.condition == nil:
+		return matches, nil
+	}
+	holds, err := l.condition.eval(r)
+	if err == nil && !holds {
+		return otherCondition, nil
+	}
+	return matches, err
 }
 
 func (l *rule) matchesCaller(id string, groups groupMembers) bool {
@@ -85,10 +123,7 @@ func (l *rule) matchesFacts(r *Request) bool {
 	if len(l.facts) == 0 {
 		return true
 	}
-	facts := json.RawMessage("{}")
-	if r.Facts != nil {
-		facts = r.Facts()
-	}
+	facts := r.facts()
 	for _, f := range l.facts {
 		// A comparison that makes no sense, as of a list with a number, does not match.
 		if ok, err := filter.MatchFact(facts, f); err != nil || !ok {
@@ -102,16 +137,27 @@ func (l *rule) matchesClasses(r *Request) bool {
 	if len(l.classes) == 0 {
 		return true
 	}
-	var classes []string
-	if r.Classes != nil {
-		classes = r.Classes()
-	}
+	classes := r.classes()
 	for _, want := range l.classes {
 		if !filter.MatchClass(classes, want) {
 			return false
 		}
 	}
 	return true
+}
+
+func (r *Request) facts() json.RawMessage {
+	if r.Facts == nil {
+		return json.RawMessage("{}")
+	}
+	return r.Facts()
+}
+
+func (r *Request) classes() []string {
+	if r.Classes == nil {
+		return nil
+	}
+	return r.Classes()
 }
 
 // parseRules reads a policy file. A line that allows something and cannot be understood is left out,
@@ -183,12 +229,27 @@ func parseRule(text string) (rule, error) {
 	}
 	l.actions = words(fields[2])
 	if len(fields) == 5 {
-		if l.classes, err = parseClasses(fields[4]); err != nil {
+		if l.classes, l.condition, err = parseClasses(fields[4]); err != nil {
 			return rule{}, err
 		}
 	}
+	// A line of four fields may have classes among its facts, as in Ruby.
+	if isCondition(fields[3]) || len(fields) == 4 && len(words(fields[3])) == 1 {
+		if fields[3] == "*" {
+			return l, nil
+		}
+		of, err := parseCondition(fields[3])
+		if err != nil {
+			return rule{}, err
+		}
+		if l.condition != nil {
+			of = &chain{of, []link{{and: true, next: l.condition}}}
+		}
+		l.condition = of
+		return l, nil
+	}
 	l.facts, err = parseFacts(fields[3])
-	if errors.Is(err, errCompound) && !l.allow {
+	if errors.Is(err, errClass) && !l.allow {
 		err = fmt.Errorf("%w: %w", err, errCounted)
 	}
 	return l, err
@@ -218,13 +279,13 @@ func parseCallers(field string) ([]caller, error) {
 	return callers, nil
 }
 
-// parseFacts parses the facts of a rule. What is no comparison belongs to a compound expression.
+// parseFacts parses facts that all have to match.
 func parseFacts(field string) ([]filter.Fact, error) {
 	var facts []filter.Fact
 	for _, word := range words(field) {
 		f, err := filter.ParseFact(word)
-		if err != nil || partOfCompound(f) {
-			return nil, fmt.Errorf("facts %q: %w", field, errCompound)
+		if err != nil {
+			return nil, fmt.Errorf("facts %q: %q: %w", field, word, errClass)
 		}
 		if f.Operator == "=~" {
 			if _, err := regexp.Compile(strings.Trim(f.Value, "/")); err != nil {
@@ -236,22 +297,21 @@ func parseFacts(field string) ([]filter.Fact, error) {
 	return facts, nil
 }
 
-// partOfCompound reports whether what looks like a comparison has a negation or a parenthesis of a
-// compound expression in it.
-func partOfCompound(f filter.Fact) bool {
-	return strings.ContainsAny(f.Name, "!()") || (f.Operator != "=~" && strings.ContainsAny(f.Value, "()"))
-}
-
-func parseClasses(field string) ([]string, error) {
+// parseClasses parses classes that all have to match, or a condition.
+func parseClasses(field string) ([]string, condition, error) {
+	if isCondition(field) {
+		c, err := parseCondition(field)
+		return nil, c, err
+	}
 	classes := words(field)
 	for _, word := range classes {
 		if pattern, ok := slashed(word); ok {
 			if _, err := regexp.Compile(pattern); err != nil {
-				return nil, fmt.Errorf("class %q: %w", word, err)
+				return nil, nil, fmt.Errorf("class %q: %w", word, err)
 			}
 		}
 	}
-	return classes, nil
+	return classes, nil, nil
 }
 
 // slashed returns what is between the slashes of /…/.
