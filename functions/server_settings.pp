@@ -6,17 +6,18 @@
 # @return The settings.
 # @api private
 function choria::server_settings() >> Choria::Settings {
+  $statusfile = $choria::status_write_interval ? {
+    0       => undef,
+    default => $choria::statusfile,
+  }
   $own = {
-    'logfile'                             => [$choria::server_logfile, 'server_logfile'],
-    'loglevel'                            => [$choria::server_log_level, 'server_log_level'],
-    'identity'                            => [$choria::identity, 'identity'],
-    'plugin.choria.srv_domain'            => [$choria::srvdomain, 'srvdomain'],
-    'plugin.choria.ssldir'                => [$choria::ssldir, 'ssldir'],
-    'plugin.choria.status_file_path'      => [$choria::statusfile, 'statusfile'],
-    'plugin.choria.status_update_interval' => [$choria::statusfile ? {
-      undef   => undef,
-      default => $choria::status_write_interval,
-    }, 'status_write_interval'],
+    'logfile'                              => [$choria::server_logfile, 'server_logfile'],
+    'loglevel'                             => [$choria::server_log_level, 'server_log_level'],
+    'identity'                             => [$choria::identity, 'identity'],
+    'plugin.choria.srv_domain'             => [$choria::srvdomain, 'srvdomain'],
+    'plugin.choria.ssldir'                 => [$choria::ssldir, 'ssldir'],
+    'plugin.choria.status_file_path'       => [$statusfile, 'statusfile'],
+    'plugin.choria.status_update_interval' => [$choria::status_write_interval, 'status_write_interval'],
   }.filter |$key, $pair| { $pair[0] =~ NotUndef }
 
   $own.each |$key, $pair| {

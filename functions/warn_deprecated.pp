@@ -3,7 +3,7 @@
 # @param owner
 #   The class that has them.
 # @param parameters
-#   Old names, each with its value and the new name; undef when there is none.
+#   Old names, each with its value and the full new name; undef when there is none.
 # @api private
 function choria::warn_deprecated(String[1] $owner, Hash[String[1], Tuple[Any, Optional[String[1]]]] $parameters) {
   $parameters.each |$name, $pair| {
@@ -11,7 +11,7 @@ function choria::warn_deprecated(String[1] $owner, Hash[String[1], Tuple[Any, Op
     if $value =~ NotUndef {
       $cure = $new ? {
         undef   => 'it has no effect, remove it',
-        default => "use ${owner}::${new}",
+        default => "use ${new}",
       }
       warning("${owner}: the parameter ${name} is deprecated: ${cure}")
     }

@@ -70,9 +70,9 @@
 # @param client_config_file
 #   Configuration of clients on this machine.
 # @param statusfile
-#   File that the server writes its state to; undef for none.
+#   File that the server writes its state to.
 # @param status_write_interval
-#   Seconds between writing it.
+#   Seconds between writing it; 0 writes none.
 # @param config_user
 #   Owner of configuration files.
 # @param config_group
@@ -171,7 +171,7 @@
 # @param groups
 #   Groups of callers that policies can name: names, and the callers in them.
 # @param default_rego_policy_source
-#   Policy in the language Rego for agents that have none; undef for none.
+#   Policy in the language Rego for agents that have none.
 # @param facts_refresh_type
 #   What writes the facts of this node at intervals: systemd or cron; `auto` takes what the node has, on
 #   Windows its task scheduler; `none` manages nothing of it.
@@ -180,7 +180,7 @@
 # @param facts_file
 #   File that the facts are written to.
 # @param facts_pidfile
-#   File that keeps two from writing the facts at once; undef for none.
+#   File that keeps two from writing the facts at once.
 # @param log_file
 #   Deprecated, use `logfile`.
 # @param broker_config
@@ -190,6 +190,8 @@
 # @param mcollective_config_dir
 #   Deprecated and without effect.
 class choria (
+  Array[String[1]] $plugin_classes,
+
   Enum['present', 'absent'] $ensure = 'present',
 
   String[1] $version = 'present',
@@ -224,7 +226,7 @@ class choria (
   Stdlib::Absolutepath $server_config_file = "${choria::platform('configdir')}/server.conf",
   Stdlib::Absolutepath $broker_config_file = pick($broker_config, "${choria::platform('configdir')}/broker.conf"),
   Stdlib::Absolutepath $client_config_file = "${choria::platform('configdir')}/client.conf",
-  Optional[Stdlib::Absolutepath] $statusfile = "${choria::platform('logdir')}/choria-status.json",
+  Stdlib::Absolutepath $statusfile = "${choria::platform('logdir')}/choria-status.json",
   Integer[0] $status_write_interval = 30,
   Optional[String[1]] $config_user = choria::platform('user'),
   Optional[String[1]] $config_group = choria::either($root_group, choria::platform('group')),
@@ -254,7 +256,6 @@ class choria (
   Boolean $manage_client_config = true,
 
   Boolean $manage_mcollective = true,
-  Array[String[1]] $plugin_classes = [],
   Array[String[1]] $plugin_classes_exclude = choria::legacy('mcollective::plugin_classes_exclude', [], 'unique'),
   Hash[String[1], Hash] $plugins = {},
   Stdlib::Absolutepath $libdir = choria::legacy('mcollective::libdir', choria::platform('libdir')),
@@ -287,7 +288,7 @@ class choria (
   ),
   Hash[Pattern[/\A\w+\z/], Hash] $policies = {},
   Hash[Pattern[/\A[\w.-]+\z/], Array[Pattern[/\A\S+\z/]]] $groups = {},
-  Optional[Stdlib::Filesource] $default_rego_policy_source = choria::legacy(
+  Stdlib::Filesource $default_rego_policy_source = choria::legacy(
     'mcollective::default_rego_policy_source', 'puppet:///modules/choria/default.rego'
   ),
   Enum['auto', 'systemd', 'cron', 'none'] $facts_refresh_type = choria::legacy('mcollective::facts_refresh_type', 'auto'),
@@ -300,9 +301,9 @@ class choria (
   $configdir = dirname($server_config_file)
 
   choria::warn_deprecated('choria', {
-      'log_file'              => [$log_file, 'logfile'],
-      'broker_config'         => [$broker_config, 'broker_config_file'],
-      'root_group'            => [$root_group, 'config_group'],
+      'log_file'               => [$log_file, 'choria::logfile'],
+      'broker_config'          => [$broker_config, 'choria::broker_config_file'],
+      'root_group'             => [$root_group, 'choria::config_group'],
       'mcollective_config_dir' => [$mcollective_config_dir, undef],
   })
   choria::warn_shadowed()

@@ -92,9 +92,24 @@ class choria::plugins (
     }
   }
 
-  # Classes of plugins from elsewhere have defaults that are variables of the class mcollective.
-  if defined('mcollective') {
-    include mcollective
+  # Classes of plugins from elsewhere have defaults that are variables of the class mcollective. It is given
+  # what applies here: by itself it would take what Hiera has for it.
+  if defined('mcollective') and !defined(Class['mcollective']) {
+    class { 'mcollective':
+      client                    => $client,
+      server                    => $server,
+      libdir                    => $libdir,
+      plugin_owner              => $owner,
+      plugin_group              => $group,
+      plugin_mode               => $mode,
+      plugin_executable_mode    => $choria::plugin_executable_mode,
+      plugin_file_transfer_type => $choria::plugin_file_transfer_type,
+      policy_default            => $choria::policy_default,
+      site_policies             => $choria::site_policies,
+      gem_provider              => $choria::gem_provider,
+      gem_source                => $choria::gem_source,
+      gem_options               => $choria::gem_options,
+    }
   }
 
   # The bundled agents need no module, so that they are managed is not worth an error.

@@ -27,7 +27,7 @@ class choria::policies (
   Array[Choria::PolicyLine]       $rpcutil_policies,
   Array[Choria::PolicyLine]       $choria_util_policies,
   Array[Choria::PolicyLine]       $scout_policies,
-  Optional[Stdlib::Filesource] $rego_policy_source,
+  Stdlib::Filesource           $rego_policy_source,
 ) {
   choria::assert_family($title, $caller_module_name)
 
@@ -71,14 +71,12 @@ class choria::policies (
       order   => '0',
       content => "# Managed by Puppet: changes made here are lost\n",
     }
-    if $rego_policy_source {
-      file { "${directory}/rego/default.rego":
-        ensure => file,
-        owner  => $choria::config_user,
-        group  => $choria::config_group,
-        mode   => '0640',
-        source => $rego_policy_source,
-      }
+    file { "${directory}/rego/default.rego":
+      ensure => file,
+      owner  => $choria::config_user,
+      group  => $choria::config_group,
+      mode   => '0640',
+      source => $rego_policy_source,
     }
     Class['choria::config'] -> Class['choria::policies'] -> Class[$choria::service_class]
   }

@@ -13,18 +13,23 @@ at_exit { FileUtils.remove_entry(MODULES) }
 File.symlink(ROOT, File.join(MODULES, 'choria'))
 [
   *Dir.glob(File.join(ROOT, 'modules/*')),
+  *Dir.glob(File.join(ROOT, 'modules/*/spec/modules/*')),
   *Dir.glob(File.join(ROOT, 'spec/stubs/*')),
   *%w[stdlib apt concat cron_core].map { |name| "/usr/share/puppet/modules/#{name}" }
 ].each { |path| File.symlink(path, File.join(MODULES, File.basename(path))) }
 
 SYSTEMS = Systems.all(ROOT)
 
+RSpec.shared_context 'with a node' do
+  let(:facts) { Systems.facts('debian-12') }
+end
+
 RSpec.configure do |config|
+  config.include_context 'with a node'
   config.mock_with :rspec
   config.module_path = MODULES
   config.manifest = '/dev/null'
   config.strict_variables = true
-  config.default_facts = Systems.facts('debian-12')
   config.hiera_config = File.join(ROOT, 'spec/hiera/empty.yaml')
   config.expect_with(:rspec) { |expectations| expectations.max_formatted_output_length = 4000 }
 end

@@ -1,0 +1,2 @@
+# @summary The old name of Choria::Collective
+type Mcollective::Collective = Choria::Collective

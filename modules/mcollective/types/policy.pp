@@ -1,0 +1,2 @@
+# @summary The old name of Choria::PolicyLine
+type Mcollective::Policy = Choria::PolicyLine
