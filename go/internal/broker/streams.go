@@ -183,7 +183,10 @@ func (b *Broker) makeStreams(ctx context.Context) {
 	s := streams.On(conn)
 	said := ""
 	for delay := 250 * time.Millisecond; ; delay = min(2*delay, 30*time.Second) {
-		err := b.ensure(ctx, s)
+		// What is asked while a cluster has no leader is never answered.
+		attempt, cancel := context.WithTimeout(ctx, 2*time.Second+delay)
+		err := b.ensure(attempt, s)
+		cancel()
 		if err == nil {
 			b.log.Info("streams are ready", "store", b.cfg.StreamStore)
 			return

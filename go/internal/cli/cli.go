@@ -28,6 +28,7 @@ type env struct {
 
 	result io.Reader // standard input from its start, once chain has looked into it
 
+	args []string // the command line, without what is in rest
 	rest []string // what is behind playbook run
 
 	config string // --config
@@ -86,6 +87,8 @@ func commands() []func(*env, *kingpin.Application) {
 		addPlugin,
 		addPolicy,
 		addPlaybook,
+		addKV,
+		addStream,
 		addEnroll,
 		addConfig,
 		addLab,
@@ -129,6 +132,7 @@ func Main(ctx context.Context, program string, args []string, stdin io.Reader, s
 		args = []string{"--help"}
 	}
 	args, e.rest = cutPlaybook(args)
+	e.args = args
 	_, err = app.Parse(args)
 	if err != nil && !acting {
 		err = e.usageError(app, args, err)

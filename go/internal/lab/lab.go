@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"choria.io/choria/go/client"
+	"choria.io/choria/go/internal/config"
+	"choria.io/choria/go/internal/streams"
 )
 
 // A Network is one lab. Set its fields, then call Run.
@@ -163,7 +165,7 @@ func (n *Network) wait(ctx context.Context, site *Site, procs *processes) error 
 			delete(missing, pong.Sender)
 		}
 		if len(missing) == 0 {
-			return nil
+			return n.waitStreams(ctx, site)
 		}
 		if ctx.Err() != nil {
 			names := make([]string, 0, len(missing))
@@ -173,6 +175,33 @@ func (n *Network) wait(ctx context.Context, site *Site, procs *processes) error 
 				}
 			}
 			return fmt.Errorf("lab: %w; no answer from %s; logs are in %s", context.Cause(ctx), strings.Join(names, " "), filepath.Join(site.Dir, "log"))
+		}
+	}
+}
+
+// waitStreams returns when the brokers have made their streams, which those of a cluster do when they
+// have elected a leader.
+func (n *Network) waitStreams(ctx context.Context, site *Site) error {
+	cfg, err := config.LoadClient(site.Config)
+	if err != nil {
+		return fmt.Errorf("lab: %w", err)
+	}
+	s, err := streams.Open(ctx, cfg, nil)
+	if err != nil {
+		return fmt.Errorf("lab: %w", err)
+	}
+	defer s.Close()
+	for {
+		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
+		_, err := s.Bucket(attempt, streams.Elections) // the last of them
+		cancel()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("lab: %w; %v; logs are in %s", context.Cause(ctx), err, filepath.Join(site.Dir, "log"))
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }

@@ -34,7 +34,7 @@ type BucketConfig struct {
 type BucketInfo struct {
 	Name        string        `json:"bucket"`
 	Description string        `json:"description,omitempty"`
-	TTL         time.Duration `json:"ttl"` // nanoseconds, 0: for ever
+	TTL         time.Duration `json:"-"` // 0: for ever
 	History     int64         `json:"history"`
 	Replicas    int           `json:"replicas"`
 	Values      uint64        `json:"values"` // with older ones and marks of deletion

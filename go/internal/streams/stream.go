@@ -15,7 +15,7 @@ type StreamInfo struct {
 	Name        string        `json:"name"`
 	Description string        `json:"description,omitempty"`
 	Subjects    []string      `json:"subjects"`
-	MaxAge      time.Duration `json:"max_age"`   // nanoseconds, 0: for ever
+	MaxAge      time.Duration `json:"-"`         // 0: for ever
 	MaxBytes    int64         `json:"max_bytes"` // -1: no limit
 	MaxMessages int64         `json:"max_messages"`
 	Storage     string        `json:"storage"` // file or memory
@@ -40,8 +40,8 @@ type Copy struct {
 	Broker  string        `json:"broker"`
 	Current bool          `json:"current"`
 	Offline bool          `json:"offline"`
-	Active  time.Duration `json:"active"` // nanoseconds since it was last heard of
-	Lag     uint64        `json:"lag"`    // operations that it lacks
+	Active  time.Duration `json:"-"`   // since it was last heard of
+	Lag     uint64        `json:"lag"` // operations that it lacks
 }
 
 // Streams returns all streams with those of buckets, sorted by name.
