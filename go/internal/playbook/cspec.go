@@ -83,6 +83,18 @@ func appendReport(path string, added json.RawMessage) error {
 	return nil
 }
 
+// A summary is what a report comes to.
+type summary struct {
+	Suites  []summarySuite `json:"testsuites"`
+	Success bool           `json:"success"`
+}
+
+type summarySuite struct {
+	Name    string `json:"name"`
+	Cases   int    `json:"cases"`
+	Success bool   `json:"success"`
+}
+
 // summarizeReport returns the summary of a report; that of a missing one says so.
 func summarizeReport(path string) (any, error) {
 	raw, err := readReport(path)
@@ -92,17 +104,16 @@ func summarizeReport(path string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	success := true
-	suites := []map[string]any{}
+	sum := summary{Suites: []summarySuite{}, Success: true}
 	for _, one := range raw {
 		var s suite
 		if err := json.Unmarshal(one, &s); err != nil {
 			return nil, fmt.Errorf("report %s is no cspec report: %w", path, err)
 		}
-		success = success && s.Success
-		suites = append(suites, map[string]any{"name": s.Name, "cases": len(s.Cases), "success": s.Success})
+		sum.Success = sum.Success && s.Success
+		sum.Suites = append(sum.Suites, summarySuite{s.Name, len(s.Cases), s.Success})
 	}
-	return map[string]any{"testsuites": suites, "success": success}, nil
+	return sum, nil
 }
 
 // conclude says why a summary is no success, empty when it is one.

@@ -207,7 +207,7 @@ func TestRunSuites(t *testing.T) {
 			t.Fatal(err)
 		}
 		o, _, _ := runSuites(t, puppetNodes(), "nodes: [a, b, c]\nsuites: ['demo::suite_good', 'demo::suite']\n", map[string]any{"report": path})
-		want := `{"success":false,"testsuites":[{"cases":1,"name":"good","success":true},{"cases":5,"name":"mixed","success":false}]}`
+		want := `{"testsuites":[{"name":"good","cases":1,"success":true},{"name":"mixed","cases":5,"success":false}],"success":false}`
 		if o.Failure != nil || o.Success() || o.Failed != "1 of 2 test suites failed: mixed" || string(o.Result) != want {
 			t.Errorf("result %s, %q, %+v", o.Result, o.Failed, o.Failure)
 		}
@@ -227,7 +227,7 @@ func TestRunSuites(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "report.json")
 		o, _, _ := runSuites(t, puppetNodes(), "suites: ['demo::suite_good']\n", map[string]any{"report": path})
-		if !o.Success() || string(o.Result) != `{"success":true,"testsuites":[{"cases":1,"name":"good","success":true}]}` {
+		if !o.Success() || string(o.Result) != `{"testsuites":[{"name":"good","cases":1,"success":true}],"success":true}` {
 			t.Errorf("result %s, %q, %+v", o.Result, o.Failed, o.Failure)
 		}
 	})

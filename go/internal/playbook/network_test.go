@@ -98,9 +98,9 @@ func TestNetwork(t *testing.T) {
 	if !o.Success() {
 		t.Errorf("%q, %+v\n%s\n%s", o.Failed, o.Failure, strings.Join(out.lines(), "\n"), readReport(t, path).text(s.Modulepath[0]))
 	}
-	want := `{"success":true,"testsuites":[{"cases":4,"name":"mc discovery method","success":true},{"cases":1,"name":"choria","success":true},` +
-		`{"cases":2,"name":"filemgr agent","success":true},{"cases":2,"name":"nettest agent","success":true},` +
-		`{"cases":1,"name":"shell agent","success":true},{"cases":1,"name":"process agent","success":true}]}`
+	want := `{"testsuites":[{"name":"mc discovery method","cases":4,"success":true},{"name":"choria","cases":1,"success":true},` +
+		`{"name":"filemgr agent","cases":2,"success":true},{"name":"nettest agent","cases":2,"success":true},` +
+		`{"name":"shell agent","cases":1,"success":true},{"name":"process agent","cases":1,"success":true}],"success":true}`
 	if string(o.Result) != want {
 		t.Errorf("summary %s\nwant %s", o.Result, want)
 	}

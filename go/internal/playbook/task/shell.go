@@ -88,10 +88,10 @@ func (s *shell) attempt(ctx context.Context, env *Env) attempt {
 		run, cancel = context.WithTimeout(ctx, s.timeout)
 		defer cancel()
 	}
-	out := &output{log: env.Log}
+	out := newOutput(env.Log)
 	cmd := exec.CommandContext(run, s.argv[0], s.argv[1:]...)
 	cmd.Dir, cmd.Env = s.dir, s.environ
-	cmd.Stdout, cmd.Stderr = &stream{to: out, kept: &out.stdout}, &stream{to: out, kept: &out.stderr}
+	cmd.Stdout, cmd.Stderr = &out.stdout, &out.stderr
 	ownGroup(cmd)
 	var last *time.Timer
 	cmd.Cancel = func() error {
@@ -113,7 +113,7 @@ func (s *shell) attempt(ctx context.Context, env *Env) attempt {
 	}
 	message := s.failure(ctx, run, err)
 	env.Log.Warning("%s", message)
-	details := map[string]any{"command": s.text, "stdout": out.stdout.String(), "stderr": out.stderr.String()}
+	details := map[string]any{"command": s.text, "stdout": out.stdout.kept.String(), "stderr": out.stderr.kept.String()}
 	if cmd.ProcessState != nil {
 		details["exitcode"] = cmd.ProcessState.ExitCode()
 	}
@@ -132,47 +132,61 @@ func (s *shell) failure(ctx, run context.Context, err error) string {
 	return fmt.Sprintf("Command %s failed: %s", s.text, err)
 }
 
-// output is the output of a command: both streams in the order they came, and each alone. They come through
-// two pipes: what is written to both at the same moment has no order.
+// output is the output of a command: the lines of both streams in the order they came, and each stream
+// alone. They come through two pipes: what is written to both at the same moment has no order.
 type output struct {
 	log Logger
 
-	mu                  sync.Mutex
-	all, stdout, stderr strings.Builder
-	line                strings.Builder
+	mu             sync.Mutex
+	all            strings.Builder
+	stdout, stderr stream
 }
 
 // A stream is one of the two streams of a command.
 type stream struct {
 	to   *output
-	kept *strings.Builder
+	kept strings.Builder // all of it
+	line strings.Builder // that has not ended
+}
+
+func newOutput(log Logger) *output {
+	o := &output{log: log}
+	o.stdout.to, o.stderr.to = o, o
+	return o
 }
 
 func (s *stream) Write(data []byte) (int, error) {
-	o := s.to
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	keep := data[:min(len(data), maxOutput-o.all.Len())]
-	o.all.Write(keep)
-	s.kept.Write(keep)
+	s.to.mu.Lock()
+	defer s.to.mu.Unlock()
+	s.kept.Write(data[:min(len(data), maxOutput-s.kept.Len())])
 	for rest := string(data); rest != ""; {
 		line, more, found := strings.Cut(rest, "\n")
-		o.line.WriteString(line)
-		if found || o.line.Len() > 64<<10 {
-			o.log.Notice("%s", strings.TrimSuffix(o.line.String(), "\r"))
-			o.line.Reset()
+		s.line.WriteString(line)
+		if found || s.line.Len() > 64<<10 {
+			s.say()
 		}
 		rest = more
 	}
 	return len(data), nil
 }
 
-// flush logs a last line that has no end.
+// say ends the line.
+func (s *stream) say() {
+	line := s.line.String()
+	s.line.Reset()
+	if s.to.all.Len() < maxOutput {
+		s.to.all.WriteString(line + "\n")
+	}
+	s.to.log.Notice("%s", strings.TrimSuffix(line, "\r"))
+}
+
+// flush ends last lines that have no end.
 func (o *output) flush() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.line.Len() > 0 {
-		o.log.Notice("%s", o.line.String())
-		o.line.Reset()
+	for _, s := range []*stream{&o.stdout, &o.stderr} {
+		if s.line.Len() > 0 {
+			s.say()
+		}
 	}
 }
