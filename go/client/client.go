@@ -48,6 +48,8 @@ type Client struct {
 	stdin   io.Reader
 	connect func(context.Context) (*transport.Conn, error)
 
+	sites []string // of the federation; empty: there is none
+
 	puppetDB func(context.Context) discovery.PuppetDB // nil: there is none
 
 	dialing chan struct{} // holds one token, taken by who connects
@@ -82,7 +84,12 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	sites, err := federatedSites(cfg.FederationCollectives)
+	if err != nil {
+		return nil, err
+	}
 	c := newClient(cfg, id.Caller(), id, log)
+	c.sites = sites
 	c.stdin = o.Stdin
 	c.puppetDB = func(ctx context.Context) discovery.PuppetDB {
 		f := &transport.Finder{Config: cfg, Log: log}
@@ -228,9 +235,9 @@ func (c *Client) DDL(agent string) (*ddl.Agent, error) { return c.finder.Agent(a
 // DDLs returns all descriptions that can be found, sorted by name.
 func (c *Client) DDLs() ([]*ddl.Agent, error) { return c.finder.Agents() }
 
-// seal encodes and signs a request and wraps it for the network. The result is the same for all nodes
-// that it is sent to.
-func (c *Client) seal(conn *transport.Conn, r *protocol.Request, replyTo string) ([]byte, error) {
+// seal encodes and signs a request, whose replies are to go to the subject reply. The result is the
+// same for all nodes that it is sent to.
+func (c *Client) seal(r *protocol.Request, reply string) (*sealed, error) {
 	r.Version = protocol.V1
 	r.Sender = c.cfg.Identity
 	r.Caller = c.caller
@@ -239,15 +246,7 @@ func (c *Client) seal(conn *transport.Conn, r *protocol.Request, replyTo string)
 	if err != nil {
 		return nil, fmt.Errorf("request to agent %q: %w", r.Agent, err)
 	}
-	server := conn.Server()
-	t := &protocol.Transport{
-		Version: r.Version,
-		ReplyTo: replyTo,
-		Sender:  c.cfg.Identity,
-		Hops:    []protocol.Hop{{server, c.cfg.Identity, server}},
-		Data:    data,
-	}
-	return t.Encode()
+	return &sealed{version: r.Version, id: r.ID, reply: reply, data: data}, nil
 }
 
 // open returns the reply in the payload of a broker message.

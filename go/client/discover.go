@@ -20,7 +20,12 @@ import (
 type Discovery struct {
 	Filter     filter.Filter
 	Collective string // empty: the main one
-	Method     string // empty: the configured one; mc and broadcast are the same
+
+	// Federations are the federated sites to ask, of those that the client is configured for. Empty
+	// means all of them. Methods other than broadcast do not look at it.
+	Federations []string
+
+	Method string // empty: the configured one; mc and broadcast are the same
 
 	// Timeout is the longest time that answers are waited for. Zero means the configured
 	// discovery_timeout, 2 s.
@@ -195,6 +200,10 @@ func (c *Client) ping(ctx context.Context, d Discovery, w *window, expect int, e
 	if err != nil {
 		return err
 	}
+	sites, err := c.someSites(d.Federations)
+	if err != nil {
+		return err
+	}
 	conn, err := c.connection(ctx)
 	if err != nil {
 		return err
@@ -203,6 +212,7 @@ func (c *Client) ping(ctx context.Context, d Discovery, w *window, expect int, e
 		reply   = transport.ReplySubject(collective, c.caller, protocol.NewID())
 		current atomic.Pointer[string] // request id; a request made again has another one
 		answers = make(chan pong, 256)
+		absent  = make(chan int, 256) // sites that no federation broker serves
 		done    = make(chan struct{})
 	)
 	defer close(done)
@@ -226,16 +236,32 @@ func (c *Client) ping(ctx context.Context, d Discovery, w *window, expect int, e
 	defer func() { _ = sub.Unsubscribe() }()
 
 	l := listening{
-		answers: answers,
-		timeout: c.discoveryTimeout(d.Timeout),
-		window:  w,
-		expect:  expect,
-		conn:    conn,
-		client:  c,
+		answers:  answers,
+		timeout:  c.discoveryTimeout(d.Timeout),
+		window:   w,
+		expect:   expect,
+		conn:     conn,
+		client:   c,
+		absent:   absent,
+		unserved: unserved{sites: sites},
+	}
+	if len(sites) > 0 {
+		sub, err := conn.Subscribe(absences(reply)+"*", "", 0, func(m transport.Msg) {
+			if i, ok := absentSite(m.Subject, len(sites)); ok && m.NoResponders {
+				select {
+				case absent <- i:
+				case <-done:
+				}
+			}
+		})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = sub.Unsubscribe() }()
 	}
 	l.send = func() error {
 		id := protocol.NewID()
-		data, err := c.seal(conn, &protocol.Request{
+		s, err := c.seal(&protocol.Request{
 			ID:         id,
 			Collective: collective,
 			Agent:      "discovery",
@@ -251,7 +277,16 @@ func (c *Client) ping(ctx context.Context, d Discovery, w *window, expect int, e
 			d.OnSent()
 		}
 		l.start = time.Now()
-		return conn.Publish(transport.BroadcastSubject(collective, "discovery"), data)
+		everybody := func(int) string { return transport.BroadcastSubject(collective, "discovery") }
+		for p, err := range c.messages(conn, s, delivery{sites: sites, to: 1, target: everybody}) {
+			if err == nil {
+				err = p.publish(conn)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	return l.run(ctx, each)
 }
@@ -272,6 +307,9 @@ type listening struct {
 	send    func() error
 	conn    *transport.Conn
 	client  *Client
+
+	absent <-chan int // sites that no federation broker serves
+	unserved
 }
 
 // run sends the request and passes each sender's first answer on. A request that the broker lost is
@@ -305,6 +343,10 @@ func (l *listening) run(ctx context.Context, each func(Pong) bool) error {
 					end = deadline
 				}
 				timer.Reset(time.Until(end))
+			}
+		case i := <-l.absent:
+			if err := l.add(l.client, i); err != nil && len(seen) == 0 {
+				return fmt.Errorf("discovery: %w", err)
 			}
 		case <-timer.C:
 			if len(l.answers) > 0 {

@@ -142,7 +142,7 @@ func (f *fakeNodes) requests() []*protocol.Request {
 
 // reply answers as a node.
 func (f *fakeNodes) reply(node string, tr *protocol.Transport, r *protocol.Request, body string) {
-	payload, err := encodeReply(node, r.ID, r.Agent, body)
+	payload, err := encodeReply(node, r.ID, r.Agent, body, tr.Federation)
 	if err != nil {
 		f.t.Errorf("reply of %s: %v", node, err)
 		return
@@ -152,12 +152,13 @@ func (f *fakeNodes) reply(node string, tr *protocol.Transport, r *protocol.Reque
 	}
 }
 
-func encodeReply(node, id, agent, body string) ([]byte, error) {
+// encodeReply returns a reply, with the federation header of the request.
+func encodeReply(node, id, agent, body string, federation *protocol.Federation) ([]byte, error) {
 	data, err := protocol.SealReply(&protocol.Reply{Version: protocol.V1, RequestID: id, Sender: node, Agent: agent, Time: time.Now(), Body: []byte(body)})
 	if err != nil {
 		return nil, err
 	}
-	return (&protocol.Transport{Version: protocol.V1, Sender: node, Data: data}).Encode()
+	return (&protocol.Transport{Version: protocol.V1, Sender: node, Federation: federation, Data: data}).Encode()
 }
 
 // ok answers every request well.

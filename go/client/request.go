@@ -31,6 +31,10 @@ type Request struct {
 	Filter     filter.Filter
 	Collective string // empty: the main one
 
+	// Federations are the federated sites to send to, of those that the client is configured for.
+	// Empty means all of them.
+	Federations []string
+
 	// Timeout is how long to wait for replies after each batch was sent. Zero means the discovery
 	// timeout and the timeout of the agent's description together.
 	Timeout time.Duration
@@ -114,7 +118,11 @@ func (c *Client) prepare(r Request) (*Run, error) {
 	if r.BatchSleep == 0 {
 		r.BatchSleep = defaultBatchSleep
 	}
-	run := &Run{client: c, req: r, id: protocol.NewID(), service: service}
+	sites, err := c.someSites(r.Federations)
+	if err != nil {
+		return nil, err
+	}
+	run := &Run{client: c, req: r, id: protocol.NewID(), service: service, unserved: unserved{sites: sites}}
 	if r.Nodes != nil {
 		if err := run.address(r.Nodes); err != nil {
 			return nil, err
@@ -194,7 +202,7 @@ func (r *Run) encode() error {
 	if r.reply == "" {
 		r.reply = transport.ReplySubject(r.req.Collective, r.client.caller, r.id)
 	}
-	r.payload, err = r.client.seal(r.conn, &protocol.Request{
+	r.sealed, err = r.client.seal(&protocol.Request{
 		ID:         r.id,
 		Collective: r.req.Collective,
 		Agent:      r.req.Agent,
@@ -246,14 +254,30 @@ func (r *Run) announce(batch int) (from, to int) {
 func (r *Run) send(ctx context.Context, from, to int) error {
 	ctx, cancel := context.WithTimeout(ctx, r.req.Timeout)
 	defer cancel()
-	for i := from; i < to; {
-		restored, _ := r.client.restoration()
-		err := r.publish(i)
-		if err == nil {
-			i++
-			continue
+	d := delivery{sites: r.unserved.sites, from: from, to: to, target: r.subject}
+	if r.directed || r.service {
+		d.absent = r.absence
+	}
+	for p, err := range r.client.messages(r.conn, r.sealed, d) {
+		if err != nil {
+			return err
 		}
-		if r.conn.Server() != "" {
+		if r.req.ReplyTo != "" {
+			p.absent = "" // nobody listens there
+		}
+		if err := r.publish(ctx, p); err != nil {
+			return err
+		}
+	}
+	return r.conn.Flush(ctx)
+}
+
+// publish hands one message to the broker.
+func (r *Run) publish(ctx context.Context, p publication) error {
+	for {
+		restored, _ := r.client.restoration()
+		err := p.publish(r.conn)
+		if err == nil || r.conn.Server() != "" {
 			return err
 		}
 		select {
@@ -262,26 +286,20 @@ func (r *Run) send(ctx context.Context, from, to int) error {
 			return fmt.Errorf("%w: %w", ErrConnectionLost, err)
 		}
 	}
-	return r.conn.Flush(ctx)
 }
 
-// publish sends the request to node i, or broadcasts it.
-func (r *Run) publish(i int) error {
+// subject is where node i listens, or whoever the request is for.
+func (r *Run) subject(i int) string {
 	switch {
-	case r.service && r.req.ReplyTo == "":
-		subject := transport.ServiceSubject(r.req.Collective, r.req.Agent)
-		return r.conn.PublishRequest(subject, r.absence(0), r.payload)
 	case r.service:
-		return r.conn.Publish(transport.ServiceSubject(r.req.Collective, r.req.Agent), r.payload)
-	case !r.directed:
-		return r.conn.Publish(transport.BroadcastSubject(r.req.Collective, r.req.Agent), r.payload)
-	case r.req.ReplyTo != "":
-		return r.conn.Publish(transport.NodeSubject(r.req.Collective, r.nodes[i]), r.payload)
+		return transport.ServiceSubject(r.req.Collective, r.req.Agent)
+	case r.directed:
+		return transport.NodeSubject(r.req.Collective, r.nodes[i])
 	}
-	return r.conn.PublishRequest(transport.NodeSubject(r.req.Collective, r.nodes[i]), r.absence(i), r.payload)
+	return transport.BroadcastSubject(r.req.Collective, r.req.Agent)
 }
 
 // absence is where the broker says that node i is not connected. The message does not name the node,
 // so each has its own subject, below the reply subject since that is what a client may listen to.
 // Nodes never use it: they reply to the subject in the transport header.
-func (r *Run) absence(i int) string { return r.reply + ".nr." + strconv.Itoa(i) }
+func (r *Run) absence(i int) string { return absences(r.reply) + strconv.Itoa(i) }

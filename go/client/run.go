@@ -59,13 +59,13 @@ const (
 
 // A Run is a request on its way.
 type Run struct {
-	client  *Client
-	conn    *transport.Conn
-	req     Request // with defaults filled in
-	id      string
-	reply   string // subject
-	payload []byte
-	losses  int // reconnections of the client before the request
+	client *Client
+	conn   *transport.Conn
+	req    Request // with defaults filled in
+	id     string
+	reply  string // subject
+	sealed *sealed
+	losses int // reconnections of the client before the request
 
 	directed bool // to nodes, not a broadcast
 	service  bool
@@ -75,7 +75,7 @@ type Run struct {
 
 	// Between the subscriptions and the iterator.
 	replies chan Reply
-	gone    chan int // index of a node that is not connected
+	gone    chan int // index of a node that is not connected; ^i for site i
 	done    chan struct{}
 	stop    sync.Once
 	ignored atomic.Int64
@@ -91,6 +91,7 @@ type Run struct {
 	open       int // nodes of the batch that have not answered
 	seen       map[string]struct{}
 	unexpected map[string]struct{}
+	unserved   unserved  // its sites are where the request goes; none without a federation
 	last       time.Time // of the latest reply
 	stats      Stats
 	err        error
@@ -136,8 +137,8 @@ func (r *Run) listen(ctx context.Context) error {
 		return err
 	}
 	err := listen(r.reply, r.received)
-	if err == nil && (r.directed || r.service) {
-		err = listen(r.reply+".nr.*", r.receivedAbsence)
+	if err == nil && (r.directed || r.service || len(r.unserved.sites) > 0) {
+		err = listen(absences(r.reply)+"*", r.receivedAbsence)
 	}
 	if err != nil {
 		r.close()
@@ -195,16 +196,23 @@ func decodeBody(body []byte) Reply {
 	return Reply{Action: b.Action, Status: b.Status, Message: b.Message, Data: b.Data}
 }
 
-// receivedAbsence takes the broker's word that nobody listens on the subject of a node.
+// receivedAbsence takes the broker's word that nobody listens on the subject of a node, or on that of
+// a federated site.
 func (r *Run) receivedAbsence(m transport.Msg) {
 	if !m.NoResponders {
 		r.ignored.Add(1)
 		return
 	}
-	i, err := strconv.Atoi(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:])
-	if err != nil || i < 0 || i >= max(1, len(r.nodes)) {
-		r.ignored.Add(1)
-		return
+	i, ok := absentSite(m.Subject, len(r.unserved.sites))
+	if ok {
+		i = ^i
+	} else {
+		var err error
+		i, err = strconv.Atoi(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:])
+		if err != nil || i < 0 || i >= max(1, len(r.nodes)) {
+			r.ignored.Add(1)
+			return
+		}
 	}
 	select {
 	case r.gone <- i:
@@ -271,7 +279,12 @@ func (r *Run) wait(ctx context.Context, sent <-chan sending, limit time.Duration
 				return false
 			}
 		case i := <-r.gone:
-			r.miss(i)
+			if i >= 0 {
+				r.miss(i)
+			} else if err := r.unserved.add(r.client, ^i); err != nil && r.stats.Responses == 0 {
+				r.err = err
+				return false
+			}
 		case s := <-sent:
 			r.stats.PublishTime += s.took
 			if s.err != nil {
