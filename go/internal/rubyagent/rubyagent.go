@@ -280,7 +280,7 @@ func (r *Runner) command() (ruby string, args []string, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	return ruby, append([]string{program}, r.settings()...), nil
+	return ruby, append([]string{"-I", filepath.Dir(program), program}, r.settings()...), nil
 }
 
 // settings returns the arguments that tell the shim what is configured. Its file and plugin.d are
