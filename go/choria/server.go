@@ -53,8 +53,11 @@ type Server struct {
 	// Agents are the agents of this program.
 	Agents []*agent.Agent
 
-	// Standard adds the agents that every packaged server has: filemgr, nettest, process and shell.
-	// They act with the rights of this program.
+	// Data are the data plugins of this program, which compound filters can ask.
+	Data []*agent.DataPlugin
+
+	// Standard adds the agents that every packaged server has, filemgr and shell among them, and the
+	// data plugin fstat. They act with the rights of this program.
 	Standard bool
 
 	// Facts and Classes say what filters are matched against. Nil means the files of the settings
@@ -230,6 +233,7 @@ func (s *Server) serve(ctx context.Context, cfg *config.Config, id *security.Ide
 		Server:    options,
 		Verifier:  id,
 		Agents:    s.agents(cfg),
+		Data:      s.data(),
 		Facts:     s.Facts,
 		Classes:   s.Classes,
 		Authorize: s.Authorize,
@@ -260,6 +264,14 @@ func (s *Server) agents(cfg *config.Config) []*agent.Agent {
 		})...)
 	}
 	return all
+}
+
+// data returns the data plugins of the program and the standard ones.
+func (s *Server) data() []*agent.DataPlugin {
+	if !s.Standard {
+		return s.Data
+	}
+	return append(slices.Clone(s.Data), agents.Data()...)
 }
 
 // Reopen opens the log and the audit file anew, after a log rotation has renamed them.

@@ -50,7 +50,7 @@ func BuiltinAgent(name string) *Agent { return parseBuiltin()[name] }
 // parseBuiltinData parses the embedded descriptions of data plugins.
 var parseBuiltinData = sync.OnceValue(func() []*Data {
 	var all []*Data
-	for _, name := range []string{"choria", "config_item"} {
+	for _, name := range []string{"agent", "choria", "config_item", "fstat"} {
 		text, err := builtinFiles.ReadFile("builtin/data/" + name + ".json")
 		if err != nil {
 			panic(err)
@@ -63,6 +63,17 @@ var parseBuiltinData = sync.OnceValue(func() []*Data {
 	}
 	return all
 })
+
+// BuiltinDataPlugin returns the description of one data plugin that is compiled in, nil for any other
+// name.
+func BuiltinDataPlugin(name string) *Data {
+	for _, d := range parseBuiltinData() {
+		if d.Metadata.Name == name {
+			return d
+		}
+	}
+	return nil
+}
 
 // BuiltinData returns the descriptions of the data plugins that are compiled in, sorted by name.
 // They are shared by the whole process and must not be changed.

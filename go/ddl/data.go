@@ -17,6 +17,24 @@ type Data struct {
 	Output   map[string]*Output `json:"output"`
 }
 
+// Validate checks the query that a plugin is asked with; given says whether there is one.
+func (d *Data) Validate(query string, given bool) error {
+	switch {
+	case d.Query == nil && given:
+		return fmt.Errorf("data plugin %s takes no query", d.Metadata.Name)
+	case d.Query == nil:
+		return nil
+	case !given && !d.Query.Optional:
+		return fmt.Errorf("data plugin %s wants a query", d.Metadata.Name)
+	case !given:
+		return nil
+	}
+	if reason := d.Query.check(query); reason != "" {
+		return fmt.Errorf("query of data plugin %s: %s %s", d.Metadata.Name, shown(query), reason)
+	}
+	return nil
+}
+
 // ParseData reads a JSON description of a data plugin and checks it as [Parse] does.
 func ParseData(data []byte) (*Data, error) {
 	if len(data) > maxSize {

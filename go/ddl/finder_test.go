@@ -131,7 +131,7 @@ func TestFinderData(t *testing.T) {
 	for _, d := range got {
 		names = append(names, d.Metadata.Name)
 	}
-	if want := []string{"choria", "config_item", "process_data"}; !reflect.DeepEqual(names, want) {
+	if want := []string{"agent", "choria", "config_item", "fstat", "process_data"}; !reflect.DeepEqual(names, want) {
 		t.Errorf("Data = %q; want %q", names, want)
 	}
 	want := fmt.Sprintf(`%[1]s/broken.json: data "broken": query: description: missing
@@ -140,7 +140,7 @@ func TestFinderData(t *testing.T) {
 	if message(err) != want {
 		t.Errorf("Data: %v; want %s", err, want)
 	}
-	if got[0].Query != nil || len(got[0].Output) != 26 || got[1].Query == nil || got[2].Query.MaxLength != 50 {
-		t.Errorf("choria %+v, config_item %+v, process_data %+v", got[0], got[1], got[2])
+	if got[1].Query != nil || len(got[1].Output) != 26 || got[2].Query == nil || got[4].Query.MaxLength != 50 {
+		t.Errorf("choria %+v, config_item %+v, process_data %+v", got[1], got[2], got[4])
 	}
 }

@@ -30,6 +30,9 @@ func All(get func(key string) (value string, ok bool)) []*agent.Agent {
 	return []*agent.Agent{Filemgr(get), Nettest(), Process(), Shell(get)}
 }
 
+// Data returns the data plugins of the package.
+func Data() []*agent.DataPlugin { return []*agent.DataPlugin{Fstat()} }
+
 // newAgent returns the agent of that name with its built-in description.
 func newAgent(name string, actions map[string]agent.Action) *agent.Agent {
 	return &agent.Agent{DDL: ddl.BuiltinAgent(name), Actions: actions}

@@ -79,6 +79,8 @@ type fileStatus struct {
 	GID          uint32   `json:"gid"`
 	Type         string   `json:"type"`
 	DirListing   []string `json:"dir_listing"` // null unless asked for
+
+	directory bool // or a link to one
 }
 
 func (f *filemgr) status(ctx context.Context, req *agent.Request, reply *agent.Reply) error {
@@ -86,27 +88,14 @@ func (f *filemgr) status(ctx context.Context, req *agent.Request, reply *agent.R
 	if err != nil {
 		return err
 	}
-	s := &fileStatus{Name: in.File, Output: "not present", Type: "unknown", Mode: "0000", MD5: 0, Mtime: 0, Ctime: 0, Atime: 0}
+	s, err := statFile(in.File)
 	reply.Data = s
-
-	var target, st unix.Stat_t
-	if err := unix.Stat(in.File, &target); err != nil { // a link to nothing is not present
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
-			return agent.Errorf(agent.Aborted, "%s does not exist", in.File)
-		}
-		return agent.Errorf(agent.Aborted, "%s: %v", in.File, err)
+	if err != nil {
+		return aborted(err)
 	}
-	if err := unix.Lstat(in.File, &st); err != nil {
-		return agent.Errorf(agent.Aborted, "%s: %v", in.File, err)
+	if s.Present == 0 {
+		return agent.Errorf(agent.Aborted, "%s does not exist", in.File)
 	}
-	s.Output, s.Present = "present", 1
-	s.Size, s.UID, s.GID = st.Size, st.Uid, st.Gid
-	s.Mode = strconv.FormatUint(uint64(st.Mode), 8)
-	s.Type = fileType(st.Mode)
-	s.Mtime, s.MtimeSeconds = fileTime(st.Mtim)
-	s.Ctime, s.CtimeSeconds = fileTime(st.Ctim)
-	s.Atime, s.AtimeSeconds = fileTime(st.Atim)
-
 	if s.Type == "file" {
 		sum, err := fileMD5(ctx, in.File)
 		if err != nil {
@@ -114,7 +103,7 @@ func (f *filemgr) status(ctx context.Context, req *agent.Request, reply *agent.R
 		}
 		s.MD5 = sum
 	}
-	if in.Dirlist && fileType(target.Mode) == "directory" {
+	if in.Dirlist && s.directory {
 		if s.DirListing, err = entries(in.File); err != nil {
 			return aborted(err)
 		}
@@ -125,6 +114,29 @@ func (f *filemgr) status(ctx context.Context, req *agent.Request, reply *agent.R
 		}
 	}
 	return nil
+}
+
+// statFile returns what is known of a file without reading it. One that is not there is no error.
+func statFile(path string) (*fileStatus, error) {
+	s := &fileStatus{Name: path, Output: "not present", Type: "unknown", Mode: "0000", MD5: 0, Mtime: 0, Ctime: 0, Atime: 0}
+	var target, st unix.Stat_t
+	if err := unix.Stat(path, &target); err != nil { // a link to nothing is not present
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+			return s, nil
+		}
+		return s, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := unix.Lstat(path, &st); err != nil {
+		return s, fmt.Errorf("%s: %w", path, err)
+	}
+	s.Output, s.Present = "present", 1
+	s.Size, s.UID, s.GID = st.Size, st.Uid, st.Gid
+	s.Mode = strconv.FormatUint(uint64(st.Mode), 8)
+	s.Type, s.directory = fileType(st.Mode), fileType(target.Mode) == "directory"
+	s.Mtime, s.MtimeSeconds = fileTime(st.Mtim)
+	s.Ctime, s.CtimeSeconds = fileTime(st.Ctim)
+	s.Atime, s.AtimeSeconds = fileTime(st.Atim)
+	return s, nil
 }
 
 func fileType(mode uint32) string {

@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -132,9 +134,44 @@ func (a *Audit) own(f *os.File) error {
 	return nil
 }
 
-// Record appends a request; denied is the rule that denied it, empty for one that will run. It
+// mask stands in the audit for an input that the description of its agent calls sensitive.
+const mask = "(masked)"
+
+// masked returns the data of a request as it may be recorded. The request itself is not changed.
+func (s *service) masked(r *agent.Request) json.RawMessage {
+	act := s.ddl.Action(r.Action)
+	if act == nil {
+		return r.Data
+	}
+	var secret []string
+	for name, in := range act.Input {
+		if in.Sensitive {
+			secret = append(secret, name)
+		}
+	}
+	if secret == nil {
+		return r.Data
+	}
+	var inputs map[string]json.RawMessage
+	if err := json.Unmarshal(r.Data, &inputs); err != nil {
+		return json.RawMessage(strconv.Quote(mask)) // nothing that could be told apart
+	}
+	for name := range inputs {
+		// Some agents take names in any case.
+		if slices.ContainsFunc(secret, func(s string) bool { return strings.EqualFold(s, name) }) {
+			inputs[name] = json.RawMessage(strconv.Quote(mask))
+		}
+	}
+	data, err := json.Marshal(inputs)
+	if err != nil {
+		return json.RawMessage(strconv.Quote(mask))
+	}
+	return data
+}
+
+// Record appends a request with data in place of its own; denied is the rule that denied it, empty for one that will run. It
 // returns when the record is written, or soon after when that takes long.
-func (a *Audit) Record(r *agent.Request, denied string) error {
+func (a *Audit) Record(r *agent.Request, data json.RawMessage, denied string) error {
 	line, err := json.Marshal(auditRecord{
 		Timestamp:   time.Now().UTC().Format(auditTime),
 		RequestID:   r.ID,
@@ -143,7 +180,7 @@ func (a *Audit) Record(r *agent.Request, denied string) error {
 		Sender:      r.Sender,
 		Agent:       r.Agent,
 		Action:      r.Action,
-		Data:        r.Data,
+		Data:        data,
 		Denied:      denied,
 	})
 	if err != nil {

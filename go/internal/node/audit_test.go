@@ -42,10 +42,10 @@ func TestAudit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Record(auditRequest(), ""); err != nil {
+	if err := a.Record(auditRequest(), auditRequest().Data, ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Record(auditRequest(), "rpcutil.policy:3"); err != nil {
+	if err := a.Record(auditRequest(), auditRequest().Data, "rpcutil.policy:3"); err != nil {
 		t.Fatal(err)
 	}
 	// As logrotate does it.
@@ -55,7 +55,7 @@ func TestAudit(t *testing.T) {
 	if err := a.Reopen(); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Record(auditRequest(), ""); err != nil {
+	if err := a.Record(auditRequest(), auditRequest().Data, ""); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Close(); err != nil {
@@ -116,7 +116,7 @@ func TestAuditConcurrently(t *testing.T) {
 			r := auditRequest()
 			r.ID = fmt.Sprint(i)
 			// A slow machine may report a record as late; it has to be there all the same.
-			if err := a.Record(r, ""); err != nil && err != errAuditSlow {
+			if err := a.Record(r, r.Data, ""); err != nil && err != errAuditSlow {
 				t.Error(err)
 			}
 			if i%50 == 0 {
@@ -167,7 +167,7 @@ func TestAuditHangs(t *testing.T) {
 	}
 	r := auditRequest()
 	r.Data = json.RawMessage(`{"x":"` + strings.Repeat("x", 1<<20) + `"}`) // more than a pipe holds
-	if err := a.Record(r, ""); err != errAuditSlow {
+	if err := a.Record(r, r.Data, ""); err != errAuditSlow {
 		t.Errorf("Record = %v; want %v", err, errAuditSlow)
 	}
 	a.mu.Lock()
@@ -175,7 +175,7 @@ func TestAuditHangs(t *testing.T) {
 		a.queue = append(a.queue, &record{[]byte("\n"), make(chan error, 1)})
 	}
 	a.mu.Unlock()
-	if err := a.Record(auditRequest(), ""); err != errAuditFull {
+	if err := a.Record(auditRequest(), auditRequest().Data, ""); err != errAuditFull {
 		t.Errorf("Record = %v; want %v", err, errAuditFull)
 	}
 	// Somebody reads at last: what waited is written.

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"path/filepath"
 
 	"choria.io/choria/go/agent"
@@ -37,14 +38,19 @@ func (n *Node) newAuthorizer(o Options) authorizer {
 		p.Default = n.cfg.ActionPolicyDefaultName
 	}
 	p.Check(n.names())
+	data := func(source, query string, given bool) (map[string]any, error) {
+		return n.callData(context.Background(), source, query, given)
+	}
 	return func(r *agent.Request) policy.Decision {
-		return p.Decide(&policy.Request{Agent: r.Agent, Action: r.Action, Caller: r.Caller, Facts: n.facts, Classes: n.classes})
+		return p.Decide(&policy.Request{
+			Agent: r.Agent, Action: r.Action, Caller: r.Caller, Facts: n.facts, Classes: n.classes, Data: data,
+		})
 	}
 }
 
 // authorize reports whether r may run, and leaves a trace of it in log and audit. named is the agent
 // that the body names: a policy for one agent must not decide about another one.
-func (n *Node) authorize(r *agent.Request, named string) bool {
+func (n *Node) authorize(s *service, r *agent.Request, named string) bool {
 	d := policy.Decision{Rule: "the body names another agent"}
 	if named == r.Agent {
 		d = n.allow(r)
@@ -57,7 +63,7 @@ func (n *Node) authorize(r *agent.Request, named string) bool {
 		if !d.Allow {
 			denied = d.Rule
 		}
-		if err := n.audit.Record(r, denied); err != nil {
+		if err := n.audit.Record(r, s.masked(r), denied); err != nil {
 			n.log.Error("audit record not written", "request", r.ID, "caller", r.Caller, "agent", r.Agent, "action", r.Action, "err", err)
 		}
 	}

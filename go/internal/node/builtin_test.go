@@ -74,9 +74,11 @@ func TestRPCUtil(t *testing.T) {
 		{"get_config_item", `{"item":"plugin.no.such"}`, 1, `no configuration item "plugin.no.such"`},
 		{"get_data", `{"source":"config_item","query":"identity"}`, 0, `{"present":true,"value":"n1.example.net"}`},
 		{"get_data", `{"source":"config_item","query":"plugin.no.such"}`, 0, `{"present":false,"value":null}`},
+		{"get_data", `{"source":"agent","query":"nope"}`, 0, `{"activated":false,"agent":"nope","author":"","description":"","license":"","provider":"","timeout":0,"url":"","version":""}`},
+		{"get_data", `{"source":"agent","query":"No pe"}`, 1, `query of data plugin agent: "No pe" does not match ^[a-z0-9_]+$`},
 		{"get_data", `{"source":"config_item"}`, 1, `data plugin config_item wants a query`},
 		{"get_data", `{"source":"choria","query":"x"}`, 1, `data plugin choria takes no query`},
-		{"get_data", `{"source":"puppet"}`, 1, `no data plugin is called "puppet"; there are choria, config_item`},
+		{"get_data", `{"source":"puppet"}`, 1, `no data plugin is called "puppet"; there are agent, choria, config_item`},
 		{"collective_info", ``, 0, `{"main_collective":"mcollective","collectives":["mcollective","prod"]}`},
 		{"ping", `{"x":1}`, 4, `x`},
 	}
@@ -107,7 +109,7 @@ func TestRPCUtil(t *testing.T) {
 		"version":         build.Version,
 		"main_collective": "mcollective",
 		"collectives":     []any{"mcollective", "prod"},
-		"data_plugins":    []any{"choria", "config_item"},
+		"data_plugins":    []any{"agent", "choria", "config_item"},
 		"machines":        []any{},
 		"upgradable":      false,
 	} {
@@ -216,10 +218,12 @@ func TestChoriaUtil(t *testing.T) {
 func TestCompoundFilters(t *testing.T) {
 	_, c := builtinNode(t)
 	for expr, want := range map[string]bool{
-		`choria().classes_count == 2 && config_item("identity").value == "n1.example.net"`: true,
-		`config_item("plugin.nats.pass").present`:                                          false,
-		`config_item("soft_shutdown_timeout").value >= 3`:                                  true,
-		`with("nginx") and fact("os.family") == "RedHat"`:                                  true,
+		`choria().classes_count == 2 && config_item("identity").value == "n1.example.net"`:             true,
+		`config_item("plugin.nats.pass").present`:                                                      false,
+		`config_item("soft_shutdown_timeout").value >= 3`:                                              true,
+		`agent("rpcutil").activated and agent("rpcutil").timeout == 2 and not agent("nope").activated`: true,
+		`agent("no such").activated`:                                                                   false, // the query does not fit
+		`with("nginx") and fact("os.family") == "RedHat"`:                                              true,
 	} {
 		r := request()
 		if err := json.Unmarshal(fmt.Appendf(nil, `{"fact":[],"cf_class":[],"agent":[],"identity":[],"compound":[[{"expr":%q}]]}`, expr), &r.Filter); err != nil {

@@ -1,14 +1,20 @@
 package node
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
+	"choria.io/choria/go/agent"
+	"choria.io/choria/go/ddl"
+	"choria.io/choria/go/filter"
 	"choria.io/choria/go/internal/build"
 	"choria.io/choria/go/internal/config"
 )
@@ -16,15 +22,121 @@ import (
 // license is the license of the project, as data plugins show it.
 const license = "Apache-2.0"
 
-// dataPlugins are the names of what dataFunctions returns, sorted.
-var dataPlugins = []string{"choria", "config_item"}
+// A dataRoster is the data plugins that a node has at one time. It is never changed; another takes its place.
+type dataRoster struct {
+	plugins map[string]*agent.DataPlugin
+	names   []string // sorted
+}
 
-// dataFunctions are what compound filters may call, and rpcutil#get_data too.
-func (n *Node) dataFunctions() map[string]any {
-	return map[string]any{
-		"choria":      n.choriaData,
-		"config_item": n.configData,
+// ownData are the data plugins that every node has.
+func (n *Node) ownData() []*agent.DataPlugin {
+	return []*agent.DataPlugin{
+		{DDL: ddl.BuiltinDataPlugin("agent"), Ask: n.agentData},
+		{DDL: ddl.BuiltinDataPlugin("choria"), Ask: func(context.Context, string) (map[string]any, error) { return n.choriaData(), nil }},
+		{DDL: ddl.BuiltinDataPlugin("config_item"), Ask: func(_ context.Context, key string) (map[string]any, error) { return n.configData(key), nil }},
 	}
+}
+
+// loadData takes in the data plugins that the node is made with.
+func (n *Node) loadData(more []*agent.DataPlugin) error {
+	plugins := make(map[string]*agent.DataPlugin)
+	for _, p := range append(n.ownData(), more...) {
+		if p == nil || p.DDL == nil || p.Ask == nil {
+			return errors.New("node: a data plugin without a description or a function")
+		}
+		name := p.DDL.Metadata.Name
+		if plugins[name] != nil {
+			return fmt.Errorf("node: two data plugins are called %s", name)
+		}
+		plugins[name] = p
+	}
+	n.setData(plugins)
+	return nil
+}
+
+// InstallData adds a data plugin while the node runs, or before. It may not have the name of one that
+// the node was made with.
+func (n *Node) InstallData(p *agent.DataPlugin) error {
+	if p == nil || p.DDL == nil || p.Ask == nil {
+		return errors.New("node: a data plugin without a description or a function")
+	}
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	name := p.DDL.Metadata.Name
+	plugins := maps.Clone(n.data.Load().plugins)
+	if old := plugins[name]; old != nil && !n.foreignData[name] {
+		return fmt.Errorf("data plugin %s: this node has one of its own", name)
+	}
+	if n.foreignData == nil {
+		n.foreignData = make(map[string]bool)
+	}
+	n.foreignData[name] = true
+	plugins[name] = p
+	n.setData(plugins)
+	return nil
+}
+
+// UninstallData removes a data plugin that InstallData has added.
+func (n *Node) UninstallData(name string) {
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	if !n.foreignData[name] {
+		return
+	}
+	delete(n.foreignData, name)
+	plugins := maps.Clone(n.data.Load().plugins)
+	delete(plugins, name)
+	n.setData(plugins)
+}
+
+// setData makes these the data plugins of the node, and the functions of its compound filters.
+func (n *Node) setData(plugins map[string]*agent.DataPlugin) {
+	functions := make(map[string]any, len(plugins))
+	for name, p := range plugins {
+		if p.DDL.Query == nil {
+			functions[name] = func() (map[string]any, error) { return ask(context.Background(), p, "", false) }
+		} else {
+			functions[name] = func(query string) (map[string]any, error) { return ask(context.Background(), p, query, true) }
+		}
+	}
+	n.data.Store(&dataRoster{plugins, slices.Sorted(maps.Keys(plugins))})
+	n.filter.Store(&filter.Node{
+		Identity:  n.identity,
+		Agents:    n.names,
+		Classes:   n.classes,
+		Facts:     n.facts,
+		Functions: functions,
+	})
+}
+
+// ask asks one data plugin for as long as its description says.
+func ask(ctx context.Context, p *agent.DataPlugin, query string, given bool) (map[string]any, error) {
+	if err := p.DDL.Validate(query, given); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, max(time.Second, time.Duration(p.DDL.Metadata.Timeout)*time.Second))
+	defer cancel()
+	return p.Ask(ctx, query)
+}
+
+// agentData is the data plugin agent: one agent of the node, or that it has none of that name.
+func (n *Node) agentData(_ context.Context, name string) (map[string]any, error) {
+	info := agentInfo{Agent: name}
+	s := n.service(name)
+	if s != nil {
+		info = describe(name, s.ddl)
+	}
+	return map[string]any{
+		"activated":   s != nil,
+		"agent":       info.Agent,
+		"author":      info.Author,
+		"description": info.Description,
+		"license":     info.License,
+		"provider":    info.Provider,
+		"timeout":     info.Timeout,
+		"url":         info.URL,
+		"version":     info.Version,
+	}, nil
 }
 
 // choriaData is the data plugin choria: the daemon about itself.
@@ -87,19 +199,14 @@ func (n *Node) configItem(key string) (value any, ok bool) {
 	return v, true
 }
 
-// callData calls a data plugin by name, as rpcutil#get_data does.
-func (n *Node) callData(source, query string, hasQuery bool) (map[string]any, error) {
-	switch {
-	case !slices.Contains(dataPlugins, source):
-		return nil, fmt.Errorf("no data plugin is called %q; there are %s", source, strings.Join(dataPlugins, ", "))
-	case source == "choria" && hasQuery:
-		return nil, fmt.Errorf("data plugin choria takes no query")
-	case source == "choria":
-		return n.choriaData(), nil
-	case !hasQuery:
-		return nil, fmt.Errorf("data plugin %s wants a query", source)
+// callData calls a data plugin by name, as rpcutil#get_data and policies do.
+func (n *Node) callData(ctx context.Context, source, query string, given bool) (map[string]any, error) {
+	have := n.data.Load()
+	p := have.plugins[source]
+	if p == nil {
+		return nil, fmt.Errorf("no data plugin is called %q; there are %s", source, strings.Join(have.names, ", "))
 	}
-	return n.configData(query), nil
+	return ask(ctx, p, query, given)
 }
 
 // uptime returns how long the node has been running, in whole seconds.

@@ -45,6 +45,9 @@ type Options struct {
 	// plugin.NAME.activate_agent = false in the configuration is left out.
 	Agents []*agent.Agent
 
+	// Data are data plugins beside agent, choria and config_item, which every node has.
+	Data []*agent.DataPlugin
+
 	// Facts and Classes, when set, replace the files of plugin.yaml and classesfile. They may be
 	// called concurrently and should be quick.
 	Facts   func() json.RawMessage // one JSON object
@@ -94,7 +97,8 @@ type Node struct {
 	own      map[string]*service // the agents that the node was made with; not changed after New
 	facts    func() json.RawMessage
 	classes  func() []string
-	filter   filter.Node
+	filter   atomic.Pointer[filter.Node]
+	data     atomic.Pointer[dataRoster]
 	replays  *protocol.Replay
 	stats    counters
 	audit    *Audit // nil: off
@@ -108,6 +112,8 @@ type Node struct {
 	changing sync.Mutex
 	handle   func(transport.Msg)         // what a subscription calls; nil before start and after stop
 	subs     map[string][]*transport.Sub // by agent; those of the node itself are under ""
+
+	foreignData map[string]bool // data plugins that InstallData has added; under changing
 }
 
 // New makes a node. Nothing is sent or received before Run.
@@ -158,12 +164,8 @@ func New(o Options) (*Node, error) {
 	if err := n.load(o); err != nil {
 		return nil, err
 	}
-	n.filter = filter.Node{
-		Identity:  n.identity,
-		Agents:    n.names,
-		Classes:   n.classes,
-		Facts:     n.facts,
-		Functions: n.dataFunctions(),
+	if err := n.loadData(o.Data); err != nil {
+		return nil, err
 	}
 	n.allow = n.newAuthorizer(o)
 	if o.Config.Audit {

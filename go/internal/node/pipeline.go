@@ -37,7 +37,7 @@ func (n *Node) receive(ctx context.Context, m transport.Msg) {
 		n.refuse(m, err)
 		return
 	}
-	matches, err := req.Filter.Match(&n.filter)
+	matches, err := req.Filter.Match(n.filter.Load())
 	if err != nil {
 		n.log.Info("filter not understood", "request", req.ID, "caller", req.Caller, "err", err)
 	}

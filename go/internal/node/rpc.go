@@ -90,7 +90,7 @@ func (n *Node) answer(ctx context.Context, s *service, e *exchange) []byte {
 		TTL:        e.req.TTL,
 		Data:       e.call.Data,
 	}
-	if !n.authorize(req, e.call.Agent) {
+	if !n.authorize(s, req, e.call.Agent) {
 		return rpcError(req.Action, agent.Aborted, notAuthorized)
 	}
 	if ctx.Err() != nil {

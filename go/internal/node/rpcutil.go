@@ -105,7 +105,7 @@ func (n *Node) getConfigItem(_ context.Context, req *agent.Request, reply *agent
 	return nil
 }
 
-func (n *Node) getData(_ context.Context, req *agent.Request, reply *agent.Reply) error {
+func (n *Node) getData(ctx context.Context, req *agent.Request, reply *agent.Reply) error {
 	var in struct {
 		Source string  `json:"source"`
 		Query  *string `json:"query"`
@@ -117,7 +117,7 @@ func (n *Node) getData(_ context.Context, req *agent.Request, reply *agent.Reply
 	if in.Query != nil {
 		query = *in.Query
 	}
-	data, err := n.callData(in.Source, query, in.Query != nil)
+	data, err := n.callData(ctx, in.Source, query, in.Query != nil)
 	if err != nil {
 		return agent.Errorf(agent.Aborted, "%v", err)
 	}
@@ -162,7 +162,7 @@ func (n *Node) inventory(_ context.Context, _ *agent.Request, reply *agent.Reply
 		"version":         build.Version,
 		"main_collective": n.cfg.MainCollective,
 		"collectives":     n.cfg.Collectives,
-		"data_plugins":    dataPlugins,
+		"data_plugins":    n.data.Load().names,
 		"machines":        []any{},
 		"upgradable":      false,
 	}
