@@ -44,8 +44,6 @@ func serve(ctx context.Context, file, pid string) error {
 // check refuses what this build does not do, rather than to leave it out in silence.
 func check(cfg *config.Config) error {
 	switch {
-	case cfg.BrokerFederation:
-		return errors.New("plugin.choria.broker_federation: this release has no federation broker")
 	case len(cfg.Adapters) > 0:
 		return errors.New("plugin.choria.adapters: this release has no data adapters")
 	case cfg.GatewayPort > 0 || len(cfg.GatewayRemotes) > 0:
@@ -54,8 +52,8 @@ func check(cfg *config.Config) error {
 		return errors.New("plugin.choria.network.leafnode_port: this release has no leafnodes")
 	case cfg.WebsocketPort > 0:
 		return errors.New("plugin.choria.network.websocket_port: this release has no websocket port")
-	case !cfg.BrokerNetwork:
-		return &hinted{errors.New("there is nothing to run"), "plugin.choria.broker_network = true makes this a broker"}
+	case !cfg.BrokerNetwork && !cfg.BrokerFederation:
+		return &hinted{errors.New("there is nothing to run"), "plugin.choria.broker_network = true makes this a broker, plugin.choria.broker_federation = true a federation broker"}
 	}
 	return nil
 }
@@ -69,21 +67,41 @@ type hinted struct {
 func (h *hinted) Hint() string  { return h.cure }
 func (h *hinted) Unwrap() error { return h.error }
 
-// runBroker runs the broker and its statistics port.
+// A part is what a process does beside being a broker of the network, or on it. It runs until its
+// context ends.
+type part func(context.Context) error
+
+// runBroker runs all that is configured, and the statistics port.
 func runBroker(ctx context.Context, cfg *config.Config, pid string, log *daemon.Log) error {
 	id, err := security.Load(cfg, security.ForBroker, log.Logger)
 	if err != nil {
 		return err
 	}
-	reg := metrics.New()
-	options := broker.Options{Security: id, Log: log.Logger, Metrics: reg}
+	expires := id.Expires()
 	if cfg.NoTLS {
 		log.Warn("TLS is off and anybody may connect: plugin.choria.lab.no_tls is for labs alone")
-		options.Security = nil
+		id = nil
 	}
-	b, err := broker.New(cfg, options)
-	if err != nil {
-		return err
+	reg := metrics.New()
+	stats := &daemon.Stats{
+		Address: cfg.StatsAddress, Port: cfg.StatsPort,
+		Identity: cfg.Identity, ConfigFile: cfg.File(),
+		Metrics: reg, Log: log.Logger,
+	}
+	var b *broker.Broker // nil: none
+	if cfg.BrokerNetwork {
+		if b, err = broker.New(cfg, broker.Options{Security: id, Log: log.Logger, Metrics: reg}); err != nil {
+			return err
+		}
+		stats.Other = b.Handler()
+	}
+	var parts []part
+	if cfg.BrokerFederation {
+		p, err := newFederation(ctx, cfg, id, b, reg, log.Logger)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, p)
 	}
 	remove, err := daemon.WritePIDFile(pid)
 	if err != nil {
@@ -91,26 +109,43 @@ func runBroker(ctx context.Context, cfg *config.Config, pid string, log *daemon.
 	}
 	defer remove()
 
-	log.Info("broker starts", "version", build.Version, "identity", cfg.Identity, "config", cfg.File(), "certificate_expires", id.Expires())
+	log.Info("broker starts", "version", build.Version, "identity", cfg.Identity, "config", cfg.File(), "certificate_expires", expires)
 	daemon.Reopener(ctx, log)
-	stats := &daemon.Stats{
-		Address: cfg.StatsAddress, Port: cfg.StatsPort,
-		Identity: cfg.Identity, ConfigFile: cfg.File(),
-		Metrics: reg, Other: b.Handler(), Log: log.Logger,
-	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return b.Run(gctx) })
+	// The broker ends when the parts have: they have to pass on what they hold.
+	last, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	if b != nil {
+		g.Go(func() error { return b.Run(last) })
+	}
+	g.Go(func() error {
+		defer end()
+		return runParts(gctx, parts)
+	})
 	g.Go(func() error { return stats.Run(gctx) })
 	g.Go(func() error { return notify(gctx, b, log.Logger) })
 	return g.Wait()
 }
 
-// notify tells the service manager when the broker is ready.
+// runParts runs parts until ctx ends or one of them fails.
+func runParts(ctx context.Context, parts []part) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, p := range parts {
+		g.Go(func() error { return p(ctx) })
+	}
+	<-ctx.Done()
+	return g.Wait()
+}
+
+// notify tells the service manager when the broker is ready. What connects to others is at once: it
+// tries for ever.
 func notify(ctx context.Context, b *broker.Broker, log *slog.Logger) error {
-	select {
-	case <-b.Ready():
-	case <-ctx.Done():
-		return nil
+	if b != nil {
+		select {
+		case <-b.Ready():
+		case <-ctx.Done():
+			return nil
+		}
 	}
 	if err := daemon.Notify(daemon.Ready); err != nil {
 		log.Warn("the service manager was not told that the broker is ready", "err", err)
