@@ -232,6 +232,7 @@ func (s *Server) serve(ctx context.Context, cfg *config.Config, id *security.Ide
 		Conn:      conn,
 		Server:    options,
 		Verifier:  id,
+		Signer:    id,
 		Agents:    s.agents(cfg),
 		Data:      s.data(),
 		Facts:     s.Facts,

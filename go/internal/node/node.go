@@ -41,6 +41,9 @@ type Options struct {
 	// Verifier decides which requests are genuine, usually a *security.Identity.
 	Verifier protocol.Verifier
 
+	// Signer signs registration. It is required where that is configured.
+	Signer Signer
+
 	// Agents are those beside discovery, rpcutil and choria_util, which every node has. One with
 	// plugin.NAME.activate_agent = false in the configuration is left out.
 	Agents []*agent.Agent
@@ -85,6 +88,7 @@ type Node struct {
 	conn      Conn
 	server    transport.Options
 	verifier  protocol.Verifier
+	signer    Signer
 	component string
 	ready     func()
 	expires   time.Time
@@ -104,7 +108,9 @@ type Node struct {
 	audit    *Audit // nil: off
 	allow    authorizer
 
+	registrars  []*registrar
 	lastMessage atomic.Int64 // Unix seconds of the last request dispatched
+	lastTrace   atomic.Int64 // Unix seconds of the last traced request that was told to be dropped
 	work        work
 
 	// changing is held while agents come and go, and while the node starts and stops. It is held
@@ -131,6 +137,7 @@ func New(o Options) (*Node, error) {
 		conn:      o.Conn,
 		server:    o.Server,
 		verifier:  o.Verifier,
+		signer:    o.Signer,
 		component: o.Component,
 		ready:     o.Ready,
 		expires:   o.Expires,
@@ -168,6 +175,10 @@ func New(o Options) (*Node, error) {
 		return nil, err
 	}
 	n.allow = n.newAuthorizer(o)
+	var err error
+	if n.registrars, err = n.newRegistrars(); err != nil {
+		return nil, err
+	}
 	if o.Config.Audit {
 		audit, err := openAudit(o.Config, n.log)
 		if err != nil {

@@ -56,6 +56,7 @@ func (n *Node) start(ctx context.Context, s *scheduler) error {
 	n.log.Info("node is ready", "identity", n.identity, "collectives", n.cfg.Collectives, "agents", n.names())
 	n.announce(s)
 	n.keepStatus(s)
+	n.register(s)
 	if n.ready != nil {
 		n.ready()
 	}

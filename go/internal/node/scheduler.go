@@ -15,14 +15,22 @@ type scheduler struct {
 
 // A job is one function and when it is next called.
 type job struct {
-	next     time.Time
-	interval time.Duration
-	f        func()
+	next time.Time
+	f    func() time.Duration // returns how long until it is called again
 }
 
 // every arranges for f to be called after first, and then every interval. It is called before run.
 func (s *scheduler) every(first, interval time.Duration, f func()) {
-	heap.Push(&s.jobs, job{time.Now().Add(first), interval, f})
+	s.next(first, func() time.Duration {
+		f()
+		return interval
+	})
+}
+
+// next arranges for f to be called after first, and then after what it returns each time. It is
+// called before run.
+func (s *scheduler) next(first time.Duration, f func() time.Duration) {
+	heap.Push(&s.jobs, job{time.Now().Add(first), f})
 }
 
 // run calls functions until ctx ends.
@@ -43,11 +51,8 @@ func (s *scheduler) run(ctx context.Context) {
 		// After a suspended night a job runs once and not for every interval it has missed.
 		now := time.Now()
 		for !s.jobs[0].next.After(now) && ctx.Err() == nil {
-			j := &s.jobs[0]
-			f := j.f
-			j.next = now.Add(j.interval)
+			s.jobs[0].next = now.Add(s.jobs[0].f())
 			heap.Fix(&s.jobs, 0)
-			f()
 		}
 	}
 }
