@@ -15,10 +15,12 @@ LDFLAGS := -s -w -X choria.io/choria/go/internal/build.Version=$(VERSION) -X cho
 
 RUNTIME := ruby puppet-agent
 TESTS   := $(RUNTIME) gcc libc6-dev git puppet-lint rubocop ruby-minitest
+PUPPET  := puppet-strings metadata-json-lint ruby-rspec-puppet facterdb \
+           puppet-module-puppetlabs-stdlib puppet-module-puppetlabs-apt puppet-module-puppetlabs-concat
 
 FUZZTIME ?= 5s
 
-.PHONY: help setup build demo test test-go test-fuzz test-ruby lint bench clean
+.PHONY: help setup build demo test test-go test-fuzz test-ruby test-puppet lint bench clean
 
 help:
 	@echo 'make build   choria, mco, choria-server and choria-broker in bin/'
@@ -38,7 +40,7 @@ demo: build
 	@scripts/setup $(RUNTIME)
 	@scripts/demo
 
-test: lint test-go test-fuzz test-ruby
+test: lint test-go test-fuzz test-ruby test-puppet
 
 lint:
 	@scripts/setup $(TESTS)
@@ -57,6 +59,10 @@ test-fuzz:
 test-ruby:
 	@scripts/setup $(TESTS)
 	@scripts/test-ruby
+
+test-puppet: build
+	@scripts/setup $(TESTS) $(PUPPET)
+	@scripts/test-puppet
 
 bench: build
 	@scripts/setup $(RUNTIME)

@@ -4,6 +4,7 @@
 #   The private class.
 # @param caller
 #   The module that declares it.
+# @return Nothing.
 # @api private
 function choria::assert_family(String[1] $name, Optional[String] $caller) {
   unless $caller in ['choria', 'mcollective'] {

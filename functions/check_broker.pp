@@ -1,5 +1,6 @@
 # @summary Refuses parameters of choria::broker that contradict each other
 #
+# @return Nothing.
 # @api private
 function choria::check_broker() {
   $b = 'choria::broker'

@@ -1,5 +1,6 @@
 # @summary Refuses two services of a broker on one port
 #
+# @return Nothing.
 # @api private
 function choria::check_ports() {
   $ports = {

@@ -1,5 +1,6 @@
 # @summary Warns of parameters of choria::broker that are hardly meant so
 #
+# @return Nothing.
 # @api private
 function choria::warn_broker() {
   $peers = $choria::broker::network_peers

@@ -4,6 +4,7 @@
 #   The class that has them.
 # @param parameters
 #   Old names, each with its value and the full new name; undef when there is none.
+# @return Nothing.
 # @api private
 function choria::warn_deprecated(String[1] $owner, Hash[String[1], Tuple[Any, Optional[String[1]]]] $parameters) {
   $parameters.each |$name, $pair| {

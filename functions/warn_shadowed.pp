@@ -1,5 +1,6 @@
 # @summary Warns of old keys in Hiera that have no effect because the new one is set too
 #
+# @return Nothing.
 # @api private
 function choria::warn_shadowed() {
   $names = [

@@ -120,6 +120,9 @@ define choria::plugin (
       default => absent,
     }
 
+    # As the directories above are.
+    $purge = pick(getvar('choria::plugins::purge'), false)
+
     $roles = ['common', 'client', 'server'].filter |$role| {
       $role == 'common' or ($role == 'client' and $client) or ($role == 'server' and $server)
     }
@@ -169,7 +172,11 @@ define choria::plugin (
             owner   => $owner,
             group   => $group,
             mode    => $mode,
+            recurse => $purge,
+            purge   => $purge,
+            force   => $purge,
             require => $dependencies,
+            notify  => $choria::notify_server,
           }
         }
       }

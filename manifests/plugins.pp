@@ -61,12 +61,17 @@ class choria::plugins (
       force   => $purge,
       notify  => $choria::notify_server,
     }
+    # What is declared itself is not reached by the recursion from above.
     $plugintypes.each |$type| {
       file { "${directory}/${type}":
-        ensure => directory,
-        owner  => $owner,
-        group  => $group,
-        mode   => $mode,
+        ensure  => directory,
+        owner   => $owner,
+        group   => $group,
+        mode    => $mode,
+        recurse => $purge,
+        purge   => $purge,
+        force   => $purge,
+        notify  => $choria::notify_server,
       }
     }
     Class['choria::config'] -> Class['choria::plugins'] -> Class[$choria::service_class]

@@ -15,7 +15,7 @@ File.symlink(ROOT, File.join(MODULES, 'choria'))
   *Dir.glob(File.join(ROOT, 'modules/*')),
   *Dir.glob(File.join(ROOT, 'modules/*/spec/modules/*')),
   *Dir.glob(File.join(ROOT, 'spec/stubs/*')),
-  *%w[stdlib apt concat cron_core].map { |name| "/usr/share/puppet/modules/#{name}" }
+  *%w[stdlib apt concat].map { |name| "/usr/share/puppet/modules/#{name}" }
 ].each { |path| File.symlink(path, File.join(MODULES, File.basename(path))) }
 
 SYSTEMS = Systems.all(ROOT)

@@ -1,5 +1,9 @@
 # frozen_string_literal: true
 
+require 'facter'
+require 'open3'
+require 'yaml'
+
 RSpec.describe 'choria' do
   let(:timer) { '/etc/systemd/system/choria-facts.timer' }
   let(:cron) { '/etc/cron.d/choria-facts' }
@@ -10,9 +14,35 @@ RSpec.describe 'choria' do
     is_expected.not_to contain_file(cron)
   end
 
-  it 'is valid Ruby' do
-    script = content_of('/opt/puppetlabs/mcollective/refresh_facts.rb')
-    expect { RubyVM::InstructionSequence.compile(script) }.not_to raise_error
+  context 'when it runs' do
+    let(:directory) { Dir.mktmpdir }
+    let(:file) { "#{directory}/facts.yaml" }
+    let(:params) { { 'facts_file' => file, 'facts_pidfile' => "#{directory}/facts.pid" } }
+
+    after { FileUtils.remove_entry(directory) }
+
+    def run
+      script = "#{directory}/refresh_facts.rb"
+      File.write(script, content_of('/opt/puppetlabs/mcollective/refresh_facts.rb'))
+      # Standard error has what Facter says of machines like those that tests run on.
+      output, status = Open3.capture2(RbConfig.ruby, script, err: File::NULL)
+      expect([output, status.exitstatus]).to eq(['', 0])
+    end
+
+    it 'writes what the Puppet agent knows of this machine' do
+      run
+      expect(YAML.safe_load(File.read(file))['os']['family']).to eq(Facter.value('os')['family'])
+      expect(File.stat(file).mode & 0o777).to eq(0o640)
+      expect(Dir.children(directory)).to contain_exactly('facts.yaml', 'facts.pid', 'refresh_facts.rb')
+    end
+
+    it 'leaves it to another that is at it' do
+      File.open("#{directory}/facts.pid", File::RDWR | File::CREAT) do |lock|
+        lock.flock(File::LOCK_EX)
+        run
+      end
+      expect(File).not_to exist(file)
+    end
   end
 
   context 'without systemd' do
