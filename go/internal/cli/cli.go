@@ -89,6 +89,7 @@ func commands() []func(*env, *kingpin.Application) {
 		addPlaybook,
 		addKV,
 		addStream,
+		addEvents,
 		addEnroll,
 		addConfig,
 		addLab,
