@@ -43,17 +43,20 @@ func (n *Node) receive(ctx context.Context, m transport.Msg) {
 	}
 	if !matches {
 		n.stats.filtered.Inc()
+		n.trace(m, t, req, protocol.TraceDropped, "the filter of the request does not match the node")
 		return
 	}
 	n.stats.passed.Inc()
 	if !slices.Contains(n.cfg.Collectives, req.Collective) {
 		n.refuse(m, fmt.Errorf("request %s is for collective %q, which this node is not in", req.ID, req.Collective))
+		n.trace(m, t, req, protocol.TraceDropped, fmt.Sprintf("the node is not in collective %q", req.Collective))
 		return
 	}
 	if !req.Time.Add(-req.TTL).Before(now) || !now.Before(req.Time.Add(req.TTL)) {
 		n.stats.expired.Inc()
 		n.log.Warn("request is too old, or from the future", "request", req.ID, "caller", req.Caller, "sender", req.Sender,
 			"made", req.Time.UTC().Format(time.RFC3339), "ttl", req.TTL)
+		n.trace(m, t, req, protocol.TraceDropped, late(req, now))
 		return
 	}
 	if !n.replays.First(req, now) {
@@ -64,6 +67,7 @@ func (n *Node) receive(ctx context.Context, m transport.Msg) {
 	}
 	n.stats.validated.Inc()
 	n.lastMessage.Store(now.Unix())
+	n.trace(m, t, req, protocol.TraceReceived, "")
 	n.dispatch(ctx, &exchange{node: n, transport: t, req: req})
 }
 
