@@ -79,6 +79,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		fmt.Fprintln(stdout, build.Version)
 	case command == "":
 		return usageError("want a command")
+	case command == labCommand:
+		return serveLab(ctx, *config, *pid)
 	case command != "run":
 		return usageError(fmt.Sprintf("unknown command %q", command))
 	default:

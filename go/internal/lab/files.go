@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"choria.io/choria/go/internal/build"
+	"choria.io/choria/go/internal/lab/fleet"
 	"choria.io/choria/go/internal/security/pki"
 )
 
@@ -28,12 +29,20 @@ type plan struct {
 	user    string   // certificate name of the client
 	brokers []string // names: broker1 …
 	nodes   []string // identities: node1.lab …
+	extra   extra
 	daemons []daemon
+	fleets  []*fleet.Spec // of nodes that share processes
 	files   map[string]file
 }
 
 // A daemon is one process to start.
 type daemon struct{ name, program, config, log, pid string }
+
+// extra is what a Network asks for beyond numbers of brokers and nodes.
+type extra struct {
+	NoTLS               bool
+	Agents, Collectives int
+}
 
 // A file is one file to write.
 type file struct {
@@ -43,7 +52,10 @@ type file struct {
 
 // plan decides names, addresses, keys and the content of all files.
 func (n *Network) plan(dir string, b *block) (*plan, error) {
-	p := &plan{dir: dir, block: b, user: clientName(), files: map[string]file{}}
+	p := &plan{
+		dir: dir, block: b, user: clientName(), files: map[string]file{},
+		extra: extra{NoTLS: n.NoTLS, Agents: n.Agents, Collectives: n.Collectives},
+	}
 	ca, err := pki.New("Choria Lab CA")
 	if err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
@@ -54,7 +66,7 @@ func (n *Network) plan(dir string, b *block) (*plan, error) {
 		p.brokers = append(p.brokers, fmt.Sprintf("broker%d", i+1))
 	}
 	for i := range n.Nodes {
-		p.nodes = append(p.nodes, fmt.Sprintf("node%d.lab", i+1))
+		p.nodes = append(p.nodes, fleet.Name(i))
 	}
 	for i, name := range p.brokers {
 		if err := p.issue(ca, pki.Request{Name: name + ".lab", IPs: []string{b.address(i + 1)}}); err != nil {
@@ -62,13 +74,8 @@ func (n *Network) plan(dir string, b *block) (*plan, error) {
 		}
 		p.addDaemon(name, "choria-broker", p.brokerConfig(i))
 	}
-	for i, name := range p.nodes {
-		if err := p.issue(ca, pki.Request{Name: name}); err != nil {
-			return nil, err
-		}
-		if err := p.addNode(i, name); err != nil {
-			return nil, err
-		}
+	if err := p.addNodes(ca); err != nil {
+		return nil, err
 	}
 	// Only the caller signs requests, which takes an RSA key; all others make do with faster ones.
 	if err := p.issue(ca, pki.Request{Name: p.user, RSA: true}); err != nil {
@@ -115,14 +122,23 @@ func settings(m map[string]string) []byte {
 	return []byte(b.String())
 }
 
-func (p *plan) security(name string) map[string]string {
-	return map[string]string{
-		"plugin.security.provider":         "file",
-		"plugin.security.file.ca":          p.path("ssl", "ca.pem"),
-		"plugin.security.file.certificate": p.path("ssl", name+".pem"),
-		"plugin.security.file.key":         p.path("ssl", name+".key"),
-		"plugin.choria.use_srv":            "false",
+// common returns the settings that all programs have.
+func (p *plan) common() map[string]string {
+	m := map[string]string{"plugin.choria.use_srv": "false"}
+	if p.extra.NoTLS {
+		m["plugin.choria.lab.no_tls"] = "true"
 	}
+	return m
+}
+
+// security returns the common settings and those for the certificate of a name.
+func (p *plan) security(name string) map[string]string {
+	m := p.common()
+	m["plugin.security.provider"] = "file"
+	m["plugin.security.file.ca"] = p.path("ssl", "ca.pem")
+	m["plugin.security.file.certificate"] = p.path("ssl", name+".pem")
+	m["plugin.security.file.key"] = p.path("ssl", name+".key")
+	return m
 }
 
 // addresses returns host:port of all brokers.
@@ -154,36 +170,23 @@ func (p *plan) brokerConfig(i int) []byte {
 	return settings(m)
 }
 
-// What nodes differ in, so that filters have something to find.
-var (
-	countries = []string{"mt", "uk", "de"}
-	roles     = []string{"web", "db", "cache", "mail"}
-	families  = []string{"Debian", "RedHat"}
-)
-
-func (p *plan) addNode(i int, name string) error {
-	role, country := roles[i%len(roles)], countries[i%len(countries)]
-	facts, err := json.MarshalIndent(map[string]any{
-		"kernel":     "Linux",
-		"country":    country,
-		"role":       role,
-		"number":     i + 1,
-		"lab":        true,
-		"os":         map[string]any{"family": families[i%len(families)], "name": "lab"},
-		"networking": map[string]any{"fqdn": name, "ip": p.block.address(1)},
-		"mcollective": map[string]any{"server": map[string]any{
-			"collectives": []string{"mcollective", country + "_collective"}, "main_collective": "mcollective",
-		}},
-	}, "", "  ")
+// addNode adds a node with a process of its own.
+func (p *plan) addNode(i int) error {
+	n, err := p.fleet().Node(i)
 	if err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
-	m := p.security(name)
+	name := n.Name
+	facts, err := json.MarshalIndent(n.Facts, "", "  ")
+	if err != nil {
+		return fmt.Errorf("lab: %w", err)
+	}
+	m := p.server()
+	maps.Copy(m, p.security(name))
 	m["identity"] = name
-	m["collectives"] = "mcollective, " + country + "_collective"
-	m["main_collective"] = "mcollective"
-	m["plugin.choria.middleware_hosts"] = strings.Join(p.addresses(clientPort), ", ")
-	m["loglevel"] = "info"
+	m["collectives"] = strings.Join(n.Collectives, ", ")
+	m["main_collective"] = fleet.MainCollective
+	m["plugin.choria.middleware_hosts"] = strings.Join(n.Brokers, ", ")
 	m["logfile"] = p.path("log", name+".log")
 	m["plugin.yaml"] = p.path("etc", name, "facts.json")
 	m["classesfile"] = p.path("etc", name, "classes.txt")
@@ -193,26 +196,35 @@ func (p *plan) addNode(i int, name string) error {
 	m["plugin.shell.state_path"] = p.path("run", name+".jobs")
 	m["rpcaudit"] = "true"
 	m["plugin.rpcaudit.logfile"] = p.path("log", name+".audit.log")
+	p.addDaemon(name, "choria-server", settings(m))
+	p.files["etc/"+name+"/facts.json"] = file{append(facts, '\n'), 0o644}
+	p.files["etc/"+name+"/classes.txt"] = file{[]byte(strings.Join(n.Classes, "\n") + "\n"), 0o644}
+	p.addPolicy(name)
+	return nil
+}
+
+// server returns the settings that all nodes have.
+func (p *plan) server() map[string]string {
+	m := p.common()
+	m["loglevel"] = "info"
 	m["rpcauthorization"] = "true"
 	m["plugin.actionpolicy.enable_default"] = "true"
 	m["plugin.actionpolicy.default_name"] = "default"
-	p.addDaemon(name, "choria-server", settings(m))
-	p.files["etc/"+name+"/facts.json"] = file{append(facts, '\n'), 0o644}
-	p.files["etc/"+name+"/classes.txt"] = file{fmt.Appendf(nil, "settings\nlab\nmcollective\nrole::%s\n", role), 0o644}
+	return m
+}
+
+// addPolicy adds the policy of the nodes whose configuration is in etc/name.
+func (p *plan) addPolicy(name string) {
 	p.files["etc/"+name+"/policies/default.policy"] = file{
 		fmt.Appendf(nil, "policy default deny\nallow\tchoria=%s\t*\t*\t*\n", p.user), 0o644}
-	return nil
 }
 
 func (p *plan) clientConfig() []byte {
 	m := p.security(p.user)
 	m["identity"] = p.user
 	m["loglevel"] = "warn"
-	m["collectives"] = "mcollective"
-	for _, country := range countries {
-		m["collectives"] += ", " + country + "_collective"
-	}
-	m["main_collective"] = "mcollective"
+	m["collectives"] = strings.Join(fleet.Collectives(p.extra.Collectives), ", ")
+	m["main_collective"] = fleet.MainCollective
 	m["plugin.choria.middleware_hosts"] = strings.Join(p.addresses(clientPort), ", ")
 	return settings(m)
 }
@@ -221,7 +233,7 @@ func (p *plan) clientConfig() []byte {
 func (p *plan) suite() ([]byte, error) {
 	linuxWeb := []string{}
 	for i, name := range p.nodes {
-		if roles[i%len(roles)] == "web" {
+		if fleet.Role(i) == "web" {
 			linuxWeb = append(linuxWeb, name)
 		}
 	}
@@ -263,9 +275,10 @@ func (p *plan) write() error {
 	return nil
 }
 
-func (p *plan) site() *Site {
+func (p *plan) site(bin string, procs *processes) *Site {
 	return &Site{
-		Dir: p.dir, Config: p.path("client.conf"), Suite: p.path("suite.yaml"),
-		Brokers: p.addresses(clientPort), Nodes: p.nodes,
+		Dir: p.dir, Config: p.path("client.conf"), Suite: p.path("suite.yaml"), Bin: bin,
+		Brokers: p.addresses(clientPort), Nodes: p.nodes, NoTLS: p.extra.NoTLS,
+		plan: p, procs: procs,
 	}
 }

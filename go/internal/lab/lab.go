@@ -10,12 +10,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"strings"
 	"time"
-
-	"choria.io/choria/go/client"
-	"choria.io/choria/go/internal/config"
-	"choria.io/choria/go/internal/streams"
 )
 
 // A Network is one lab. Set its fields, then call Run.
@@ -33,8 +28,20 @@ type Network struct {
 	// Progress gets lines about what is going on. Nil discards them.
 	Progress io.Writer
 
-	// Timeout is how long the network may take until all nodes answer. Zero means 60 s.
+	// Timeout is how long the network may take until all nodes answer. Zero means 60 s, and 10 ms more
+	// for each node.
 	Timeout time.Duration
+
+	// NoTLS runs everything without TLS, which only a lab does.
+	NoTLS bool
+
+	// Agents and Collectives are how many more each node has than it has by itself. With more agents
+	// nodes never have processes of their own.
+	Agents, Collectives int
+
+	// Connected, when set, is called now and then with how many of the nodes that share processes are
+	// connected.
+	Connected func(connected int)
 }
 
 // A Site is a network that runs: what a command or test needs to use it.
@@ -45,6 +52,15 @@ type Site struct {
 	Bin     string   // where the programs are
 	Brokers []string // broker addresses, host:port
 	Nodes   []string // node identities
+	NoTLS   bool
+
+	// Connecting is how long it took from the start of the first node until all were connected and
+	// had answered.
+	Connecting time.Duration
+
+	plan   *plan
+	procs  *processes
+	fleets []string // names of the processes of nodes that share some
 }
 
 // Environ returns the environment variables that make client commands use the site. The programs of
@@ -81,7 +97,10 @@ func (n *Network) Run(ctx context.Context, use func(context.Context, *Site) erro
 		n.Nodes = 5
 	}
 	if n.Timeout == 0 {
-		n.Timeout = 60 * time.Second
+		n.Timeout = 60*time.Second + time.Duration(n.Nodes)*10*time.Millisecond
+	}
+	if err := n.checkSize(); err != nil {
+		return err
 	}
 	if n.Progress == nil {
 		n.Progress = io.Discard
@@ -121,15 +140,8 @@ func (n *Network) Run(ctx context.Context, use func(context.Context, *Site) erro
 
 	procs := newProcesses(n.Progress)
 	defer func() { err = errors.Join(err, procs.stop(15*time.Second)) }()
-	for _, d := range plan.daemons {
-		if err := procs.start(d.name, d.log, filepath.Join(n.Bin, d.program), "run", "--config", d.config, "--pid", d.pid); err != nil {
-			return err
-		}
-	}
-
-	site := plan.site()
-	site.Bin = n.Bin
-	if err := n.wait(ctx, site, procs); err != nil {
+	site := plan.site(n.Bin, procs)
+	if err := n.start(ctx, site); err != nil {
 		return err
 	}
 	fmt.Fprintf(n.Progress, "lab: %d node(s) answer after %.1f s\n", n.Nodes, time.Since(start).Seconds())
@@ -138,72 +150,39 @@ func (n *Network) Run(ctx context.Context, use func(context.Context, *Site) erro
 	return use(ctx, site)
 }
 
-// wait returns when every node has answered a ping.
-func (n *Network) wait(ctx context.Context, site *Site, procs *processes) error {
+// start starts the brokers and then the nodes, and returns when every node has answered.
+func (n *Network) start(ctx context.Context, site *Site) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, n.Timeout, fmt.Errorf("not ready within %v", n.Timeout))
 	defer cancel()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	stop := procs.onDeath(fail)
-	defer stop()
+	defer site.procs.onDeath(fail)()
 
-	c, err := client.Open(ctx, client.Options{Config: site.Config, ConnectTimeout: n.Timeout})
-	if err != nil {
-		return fmt.Errorf("lab: %w", err)
-	}
-	defer c.Close()
-
-	missing := map[string]bool{}
-	for _, name := range site.Nodes {
-		missing[name] = true
-	}
-	for {
-		for pong, err := range c.Ping(ctx, client.Discovery{Timeout: time.Second}, len(site.Nodes)) {
-			if err != nil && ctx.Err() == nil {
-				return fmt.Errorf("lab: %w", err)
-			}
-			delete(missing, pong.Sender)
+	own := 0 // nodes with a process
+	for _, d := range site.plan.daemons {
+		if d.program == "choria-server" {
+			own++
 		}
-		if len(missing) == 0 {
-			return n.waitStreams(ctx, site)
-		}
-		if ctx.Err() != nil {
-			names := make([]string, 0, len(missing))
-			for _, name := range site.Nodes {
-				if missing[name] {
-					names = append(names, name)
-				}
-			}
-			return fmt.Errorf("lab: %w; no answer from %s; logs are in %s", context.Cause(ctx), strings.Join(names, " "), filepath.Join(site.Dir, "log"))
+		if err := site.startDaemon(d); err != nil {
+			return err
 		}
 	}
-}
-
-// waitStreams returns when the brokers have made their streams, which those of a cluster do when they
-// have elected a leader.
-func (n *Network) waitStreams(ctx context.Context, site *Site) error {
-	cfg, err := config.LoadClient(site.Config)
-	if err != nil {
-		return fmt.Errorf("lab: %w", err)
-	}
-	s, err := streams.Open(ctx, cfg, nil)
-	if err != nil {
-		return fmt.Errorf("lab: %w", err)
-	}
-	defer s.Close()
-	for {
-		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
-		_, err := s.Bucket(attempt, streams.Elections) // the last of them
-		cancel()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("lab: %w; %v; logs are in %s", context.Cause(ctx), err, filepath.Join(site.Dir, "log"))
-		case <-time.After(50 * time.Millisecond):
+	if own == 0 {
+		// So many nodes do not have to try again and again until brokers that have just been started
+		// accept them.
+		if err := site.WaitBrokers(ctx); err != nil {
+			return err
 		}
 	}
+	began := time.Now()
+	if err := site.StartNodes(ctx, n.Connected); err != nil {
+		return err
+	}
+	if err := site.WaitNodes(ctx); err != nil {
+		return err
+	}
+	site.Connecting = time.Since(began)
+	return site.waitStreams(ctx)
 }
 
 // clientName is the certificate name of the user, as the security package derives it.

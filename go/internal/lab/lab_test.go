@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -187,4 +188,22 @@ func TestExitStatusOfTheCommand(t *testing.T) {
 	if !errors.As(err, &ended) || ended.ExitCode() != 7 {
 		t.Errorf("lab run ended with %v, want exit status 7", err)
 	}
+}
+
+// firstLine returns the first line that is sent by who listens on address.
+func firstLine(t *testing.T, address string) string {
+	t.Helper()
+	conn, err := net.DialTimeout("tcp", address, 30*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return line
 }

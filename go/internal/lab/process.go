@@ -23,15 +23,22 @@ type processes struct {
 	done     sync.WaitGroup
 
 	mu       sync.Mutex
-	running  map[string]*exec.Cmd
+	running  map[string]*process
 	stopping bool
 	settle   bool
 	dead     error                   // the first death before settled
 	death    context.CancelCauseFunc // nil: nobody waits
 }
 
+// A process is one daemon that runs.
+type process struct {
+	cmd    *exec.Cmd
+	ending bool          // it was told to end
+	gone   chan struct{} // closed when it has ended
+}
+
 func newProcesses(progress io.Writer) *processes {
-	p := &processes{progress: progress, work: make(chan func()), running: map[string]*exec.Cmd{}}
+	p := &processes{progress: progress, work: make(chan func()), running: map[string]*process{}}
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine, after stop
 		for f := range p.work {
@@ -41,8 +48,9 @@ func newProcesses(progress io.Writer) *processes {
 	return p
 }
 
-// start starts a daemon whose standard output and error go to the file log.
-func (p *processes) start(name, log, program string, args ...string) error {
+// start starts a daemon whose standard error goes to the file log, and its standard output too unless
+// there is a writer for it.
+func (p *processes) start(name, log string, stdout io.Writer, program string, args ...string) error {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("lab: %w", err)
@@ -50,6 +58,9 @@ func (p *processes) start(name, log, program string, args ...string) error {
 	defer out.Close()
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = out, out
+	if stdout != nil {
+		cmd.Stdout = stdout
+	}
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 
@@ -58,20 +69,22 @@ func (p *processes) start(name, log, program string, args ...string) error {
 	if err := <-started; err != nil {
 		return fmt.Errorf("lab: start %s: %w", name, err)
 	}
+	d := &process{cmd: cmd, gone: make(chan struct{})}
 	p.mu.Lock()
-	p.running[name] = cmd
+	p.running[name] = d
 	p.mu.Unlock()
-	p.done.Go(func() { p.watch(name, log, cmd) })
+	p.done.Go(func() { p.watch(name, log, d) })
 	return nil
 }
 
 // watch waits for the end of a daemon and says so when nobody asked for it.
-func (p *processes) watch(name, log string, cmd *exec.Cmd) {
-	err := cmd.Wait()
+func (p *processes) watch(name, log string, d *process) {
+	err := d.cmd.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	defer close(d.gone)
 	delete(p.running, name)
-	if p.stopping {
+	if p.stopping || d.ending {
 		return
 	}
 	why := "ended"
@@ -88,6 +101,36 @@ func (p *processes) watch(name, log string, cmd *exec.Cmd) {
 			p.death(p.dead)
 		}
 	}
+}
+
+// gone returns a channel that is closed when a daemon has ended.
+func (p *processes) gone(name string) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d := p.running[name]; d != nil {
+		return d.gone
+	}
+	over := make(chan struct{})
+	close(over)
+	return over
+}
+
+// end sends sig to a daemon and waits until it has ended.
+func (p *processes) end(name string, sig syscall.Signal) error {
+	p.mu.Lock()
+	d := p.running[name]
+	if d != nil {
+		d.ending = true
+	}
+	p.mu.Unlock()
+	if d == nil {
+		return fmt.Errorf("lab: %s does not run", name)
+	}
+	if err := d.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("lab: signal %s: %w", name, err)
+	}
+	<-d.gone
+	return nil
 }
 
 // onDeath calls fail when a daemon has ended or ends, until the returned function is called.
@@ -137,9 +180,9 @@ func (p *processes) signal(sig syscall.Signal) []string {
 	defer p.mu.Unlock()
 	p.stopping = true
 	var names []string
-	for name, cmd := range p.running {
+	for name, d := range p.running {
 		names = append(names, name)
-		if err := cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		if err := d.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			fmt.Fprintf(p.progress, "lab: signal %s: %v\n", name, err)
 		}
 	}

@@ -1,0 +1,136 @@
+// Package host runs many nodes of a lab in one process.
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"choria.io/choria/go/choria"
+	"choria.io/choria/go/internal/lab/fleet"
+)
+
+// connecting is how many nodes of a process connect at once. Each gets its turn within a fraction of
+// the time that a connection may take, also where a TLS handshake takes milliseconds.
+const connecting = 32
+
+// reportInterval is how often the number of connected nodes is told.
+const reportInterval = 200 * time.Millisecond
+
+// Run runs what the file spec describes until ctx ends, and writes to out how many nodes are connected, a
+// number on each line.
+func Run(ctx context.Context, spec string, out io.Writer, log *slog.Logger) error {
+	s, err := fleet.Load(spec)
+	if err != nil {
+		return err
+	}
+	h := &host{spec: s, log: log, slots: make(chan struct{}, connecting)}
+	start := h.server
+	if s.Bare != nil {
+		b, err := newBare(s, log)
+		if err != nil {
+			return err
+		}
+		start = b.connect
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return h.report(ctx, out) })
+	g.Go(func() error { return h.run(ctx, start) })
+	return g.Wait()
+}
+
+// A host is one process with many nodes.
+type host struct {
+	spec  *fleet.Spec
+	log   *slog.Logger
+	slots chan struct{} // holds a token for each node that connects
+	ready atomic.Int64
+}
+
+// run starts all nodes, a few at a time, and returns when all have ended.
+func (h *host) run(ctx context.Context, start func(ctx context.Context, i int, ready func()) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for i := h.spec.First; i < h.spec.First+h.spec.Count; i++ {
+		select {
+		case h.slots <- struct{}{}:
+		case <-ctx.Done():
+			return g.Wait()
+		}
+		g.Go(func() error {
+			free := sync.OnceFunc(func() { <-h.slots })
+			defer free()
+			err := start(ctx, i, func() {
+				h.ready.Add(1)
+				free()
+			})
+			if err != nil {
+				return fmt.Errorf("%s: %w", fleet.Name(i), err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// server runs node i as any program that embeds one does.
+func (h *host) server(ctx context.Context, i int, ready func()) error {
+	n, err := h.spec.Node(i)
+	if err != nil {
+		return err
+	}
+	s := &choria.Server{
+		ConfigFile:  h.spec.Config,
+		Identity:    n.Name,
+		Collectives: n.Collectives,
+		Brokers:     n.Brokers,
+		TLS:         &choria.TLS{CA: h.spec.Keys + "/ca.pem", Certificate: n.Certificate, Key: n.Key},
+		Dial:        dialFrom(n.Source),
+		Agents:      agents(h.spec.Agents),
+		Standard:    true,
+		Facts:       func() json.RawMessage { return n.Facts },
+		Classes:     func() []string { return n.Classes },
+		Ready:       ready,
+		Log:         h.log,
+	}
+	return s.Run(ctx)
+}
+
+// dialFrom returns a function that connects from an address, nil for any.
+func dialFrom(source string) func(context.Context, string, string) (net.Conn, error) {
+	if source == "" {
+		return nil
+	}
+	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
+	return d.DialContext
+}
+
+// report tells how many nodes are connected until all are.
+func (h *host) report(ctx context.Context, out io.Writer) error {
+	ticker := time.NewTicker(reportInterval)
+	defer ticker.Stop()
+	said := int64(0)
+	for said < int64(h.spec.Count) {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		n := h.ready.Load()
+		if n == said {
+			continue
+		}
+		said = n
+		if _, err := fmt.Fprintln(out, n); err != nil {
+			return fmt.Errorf("tell how many nodes are connected: %w", err)
+		}
+	}
+	return nil
+}
