@@ -96,15 +96,21 @@ func (c *playbookCommand) session(name string, modulepath []string, level playbo
 	if document {
 		out = c.stderr
 	}
+	log := &playbook.Log{
+		Out: out, Err: c.stderr, Level: level, Secrets: secrets,
+		Colour: screenOn(out, true).color && screenOn(c.stderr, true).color,
+	}
+	cache, err := playbook.CacheDir(os.Getenv)
+	if err != nil {
+		log.Say(playbook.Warning, "", err.Error()+"; playbooks start more slowly without")
+	}
 	return &playbook.Session{
 		Playbook:   name,
 		Modulepath: modulepath,
 		Secrets:    secrets,
 		Environ:    os.Environ(),
-		Log: &playbook.Log{
-			Out: out, Err: c.stderr, Level: level, Secrets: secrets,
-			Colour: screenOn(out, true).color && screenOn(c.stderr, true).color,
-		},
+		Cache:      cache,
+		Log:        log,
 	}
 }
 

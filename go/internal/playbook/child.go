@@ -44,7 +44,8 @@ type message struct {
 }
 
 // startChild starts ruby on the runner of the bundled modules. What it prints goes to log.
-func startChild(ruby, modules string, environ []string, log *Log) (*child, error) {
+// Compiled code is kept in the directory cache, if there is one.
+func startChild(ruby, modules, cache string, environ []string, log *Log) (*child, error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, fmt.Errorf("socket pair: %w", err)
@@ -54,6 +55,9 @@ func startChild(ruby, modules string, environ []string, log *Log) (*child, error
 	cmd := exec.Command(ruby, "--disable=did_you_mean,error_highlight", "-I", lib,
 		filepath.Join(lib, "puppet_x", "choria", "runner.rb"))
 	cmd.Env = append(childEnviron(environ), "CHORIA_PLAYBOOK_FD=3")
+	if cache != "" {
+		cmd.Env = append(cmd.Env, "CHORIA_PLAYBOOK_CACHE="+cache)
+	}
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.Stdout = &lines{say: func(text string) { log.Say(Notice, "", text) }}
 	cmd.Stderr = &lines{say: func(text string) { log.Say(Warning, "", text) }}

@@ -40,6 +40,7 @@ type Session struct {
 	Secrets    *Secrets     // required; that of Log
 	Network    task.Network // nil: playbooks cannot use the network
 	Environ    []string     // environment variables of the run, as NAME=value
+	Cache      string       // where compiled Ruby code is kept, from CacheDir; empty: nowhere
 
 	id      string
 	dir     string
@@ -119,7 +120,7 @@ func (s *Session) next() error {
 		ruby := s.rubies[0]
 		s.rubies = s.rubies[1:]
 		var err error
-		if s.child, err = startChild(ruby, s.modules, s.Environ, s.Log); err == nil {
+		if s.child, err = startChild(ruby, s.modules, s.Cache, s.Environ, s.Log); err == nil {
 			s.unfit.Tried = append(s.unfit.Tried, ruby)
 			return s.hello()
 		}

@@ -13,6 +13,7 @@ GC.disable
 
 require 'json'
 require 'socket'
+require_relative 'code_cache'
 
 module PuppetX
   module Choria
@@ -25,8 +26,11 @@ module PuppetX
       # recursion without end.
       FATAL = [Interrupt, SystemExit, SystemStackError].freeze
 
-      def initialize(socket)
+      # @param socket [IO] the socket to the host
+      # @param cache [CodeCache, nil] keeps what Ruby compiles
+      def initialize(socket, cache)
         @socket = socket
+        @cache = cache
       end
 
       def main
@@ -42,6 +46,7 @@ module PuppetX
 
       # Loads Puppet, or tells the host why not and ends.
       def load_puppet
+        @cache&.install
         require 'puppet_pal'
         unless Puppet::Util::Package.versioncmp(Puppet.version, OLDEST) >= 0
           unusable("Puppet #{Puppet.version} is older than #{OLDEST}")
@@ -105,6 +110,7 @@ module PuppetX
         plan = prepare(hello['plan'], ready) if hello['plan']
         GC.enable
         @host.notify('ready', ready)
+        @cache&.save
         run(plan, @host.receive['params']) if plan
       end
 
@@ -182,6 +188,6 @@ if $PROGRAM_NAME == __FILE__
   socket = UNIXSocket.for_fd(Integer(ENV.delete('CHORIA_PLAYBOOK_FD')))
   socket.close_on_exec = true
   socket.set_encoding(Encoding::UTF_8)
-  PuppetX::Choria::Runner.new(socket).main
+  PuppetX::Choria::Runner.new(socket, PuppetX::Choria::CodeCache.from_environment).main
   exit!(0)
 end
