@@ -31,8 +31,9 @@ type env struct {
 	args []string // the command line, without what is in rest
 	rest []string // what is behind playbook run
 
-	config string // --config
-	debug  bool   // --debug
+	config      string // --config
+	federations string // --federations
+	debug       bool   // --debug
 }
 
 // Exit statuses that scripts may rely on. Those of playbook run and lab run are their own.
@@ -91,6 +92,7 @@ func commands() []func(*env, *kingpin.Application) {
 		addStream,
 		addEvents,
 		addEnroll,
+		addFederation,
 		addConfig,
 		addLab,
 		addServer,
@@ -149,6 +151,7 @@ func (e *env) application() *kingpin.Application {
 	app.UsageFuncs(usageFuncs)
 	app.HelpFlag.Short('h')
 	app.Flag("config", "Client configuration file").Short('c').PlaceHolder("FILE").Envar("CHORIA_CONFIG").StringVar(&e.config)
+	app.Flag("federations", "Federated sites to use in place of the configured ones, separated by commas").PlaceHolder("SITES").StringVar(&e.federations)
 	app.Flag("debug", "Log what happens to standard error").BoolVar(&e.debug)
 	app.Flag("version", "Print the version").Hidden().PreAction(func(*kingpin.ParseContext) error {
 		fmt.Fprintln(e.stdout, build.Version)

@@ -7,7 +7,11 @@ import (
 
 // open opens the client that the flags describe.
 func (e *env) open() (*client.Client, error) {
-	return client.Open(e.ctx, client.Options{Config: e.config, Log: e.log(), Stdin: e})
+	o := client.Options{Config: e.config, Log: e.log(), Stdin: e}
+	if e.federations != "" {
+		o.Set = map[string]string{"plugin.choria.federation.collectives": e.federations}
+	}
+	return client.Open(e.ctx, o)
 }
 
 // colored reports whether the configuration allows colours.

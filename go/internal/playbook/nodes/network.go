@@ -14,10 +14,11 @@ import (
 // newNetwork is the source that asks the network, or whatever the discovery method asks.
 func newNetwork(p *props.Props) source {
 	d := client.Discovery{
-		Method:     p.Text("discovery_method", "mc"),
-		Collective: p.Text("collective", ""),
-		Timeout:    p.Seconds("discovery_timeout", 0*time.Second),
-		Options:    p.StringMap("discovery_options"),
+		Method:      p.Text("discovery_method", "mc"),
+		Collective:  p.Text("collective", ""),
+		Federations: p.List("federations"),
+		Timeout:     p.Seconds("discovery_timeout", 0*time.Second),
+		Options:     p.StringMap("discovery_options"),
 		Filter: filter.Filter{
 			Agent:    p.List("agents"),
 			Class:    p.List("classes"),
