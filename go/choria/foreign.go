@@ -80,4 +80,7 @@ func (p preferring) Install(a *agent.Agent) error {
 	return err
 }
 
+func (p preferring) InstallData(d *agent.DataPlugin) error { return p.node.InstallData(d) }
+func (p preferring) UninstallData(name string)             { p.node.UninstallData(name) }
+
 func (p preferring) Uninstall(name string) { p.node.Uninstall(name) }

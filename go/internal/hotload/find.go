@@ -16,33 +16,38 @@ const (
 	maxEntries = 20000
 )
 
-// find returns the descriptions on disk by name.
+// find returns the descriptions on disk by kind/name.
 func (w *Watcher) find() map[string]*loaded {
 	found := make(map[string]*loaded)
 	inRuby := make(map[string]*loaded)
 	left := maxEntries
 	for _, dir := range w.Dirs {
-		walk(filepath.Join(dir, "mcollective", "agent"), 0, &left, func(path string, depth int, info fs.FileInfo) {
-			extension := filepath.Ext(path)
-			name := strings.TrimSuffix(filepath.Base(path), extension)
-			if !isName(name) || (extension != ".json" && (extension != ".ddl" || w.Convert == nil)) {
-				return
-			}
-			f := &loaded{file: File{Name: name, Path: path, Depth: depth}}
-			for _, p := range w.Providers {
-				f.file.Beside += p.Beside(f.file) + "\n"
-			}
-			f.stamp = path + " " + Stamp(info) + "\n" + f.file.Beside
-			if extension == ".ddl" {
-				inRuby[name] = f
-			} else {
-				found[name] = f
-			}
-		})
+		for _, kind := range []string{Agent, Data} {
+			walk(filepath.Join(dir, "mcollective", kind), 0, &left, func(path string, depth int, info fs.FileInfo) {
+				extension := filepath.Ext(path)
+				name := strings.TrimSuffix(filepath.Base(path), extension)
+				if kind == Data {
+					name = strings.TrimSuffix(name, "_data")
+				}
+				if !isName(name) || (extension != ".json" && (extension != ".ddl" || w.Convert == nil)) {
+					return
+				}
+				f := &loaded{file: File{Kind: kind, Name: name, Path: path, Depth: depth}}
+				f.stamp = path + " " + Stamp(info)
+				for _, p := range w.Providers {
+					f.stamp += "\n" + p.Beside(f.file)
+				}
+				if f.inRuby() {
+					inRuby[f.key()] = f
+				} else {
+					found[f.key()] = f
+				}
+			})
+		}
 	}
-	for name, f := range inRuby {
-		if found[name] == nil {
-			found[name] = f
+	for key, f := range inRuby {
+		if found[key] == nil {
+			found[key] = f
 		}
 	}
 	return found

@@ -17,31 +17,42 @@ import (
 	"choria.io/choria/go/ddl"
 )
 
-// A File is the description of an agent on disk.
+// The kinds of plugins.
+const (
+	Agent = "agent"
+	Data  = "data"
+)
+
+// A File is the description of an agent or of a data plugin on disk.
 type File struct {
-	Name  string // of the agent: that of the file without its extension
+	Kind  string
+	Name  string // of the plugin: that of the file without its extension and, for data, without _data
 	Path  string
 	Depth int // directories between the file and that of the agents of a library directory
-
-	// Beside says what files of the agent are there besides its description, so that a provider is
-	// asked again when one comes, goes or changes. It is only good for being compared.
-	Beside string
 }
 
-// A Provider runs the agents of one kind.
+// A Provider runs the agents of one sort.
 type Provider interface {
-	// Agent returns the agent of a description, nil when it is not of this kind or not all of it is
+	// Agent returns the agent of a description, nil when it is not of this sort or not all of it is
 	// there yet. It may take a while.
 	Agent(ctx context.Context, f File, d *ddl.Agent) (*agent.Agent, error)
 
-	// Beside stats the files that belong to an agent besides its description, cheaply.
+	// Beside says what files of a plugin are there besides its description, cheaply: it is called at
+	// each look at the directories. When it says something else the provider is asked for the plugin again.
 	Beside(f File) string
 }
 
-// A Host has agents. It is usually a *node.Node.
+// A DataProvider is a Provider that runs data plugins too.
+type DataProvider interface {
+	Data(ctx context.Context, f File, d *ddl.Data) (*agent.DataPlugin, error)
+}
+
+// A Host has agents and data plugins. It is usually a *node.Node.
 type Host interface {
 	Install(*agent.Agent) error
 	Uninstall(name string)
+	InstallData(*agent.DataPlugin) error
+	UninstallData(name string)
 }
 
 // How often the directories are looked at: at once, then more and more seldom while nothing changes.
@@ -56,12 +67,12 @@ const maxSize = 1 << 20
 
 // A Watcher installs the agents that it finds on disk. Set its fields, then call Run.
 type Watcher struct {
-	Dirs      []string   // library directories, those of agents being mcollective/agent below; of two descriptions of one name the later counts
+	Dirs      []string   // library directories, plugins being in mcollective/agent and mcollective/data below; of two of one name the later counts
 	Providers []Provider // asked in this order
 	Host      Host
 
 	// Convert turns descriptions in Ruby into JSON; what it returns is by path. Nil: they are not read.
-	Convert func(ctx context.Context, paths []string) map[string]Converted
+	Convert func(ctx context.Context, kind string, paths []string) map[string]Converted
 
 	// Refused are names that agents on disk may not have.
 	Refused []string
@@ -71,7 +82,7 @@ type Watcher struct {
 
 	Log *slog.Logger // nil discards
 
-	loaded map[string]*loaded // by name
+	loaded map[string]*loaded // by kind/name
 }
 
 // A Converted is a description made of one in Ruby, or why there is none.
@@ -86,6 +97,9 @@ type loaded struct {
 	stamp string
 	on    bool // installed
 }
+
+func (f *loaded) key() string  { return f.file.Kind + "/" + f.file.Name }
+func (f *loaded) inRuby() bool { return strings.HasSuffix(f.file.Path, ".ddl") }
 
 // Run watches until ctx ends. The agents stay installed.
 func (w *Watcher) Run(ctx context.Context) error {
@@ -120,118 +134,149 @@ func (w *Watcher) Scan(ctx context.Context) (changed bool) {
 		w.loaded = make(map[string]*loaded)
 	}
 	found := w.find()
-	for _, name := range slices.Sorted(maps.Keys(w.loaded)) {
-		if _, there := found[name]; !there {
-			w.remove(name)
+	for _, key := range slices.Sorted(maps.Keys(w.loaded)) {
+		if _, there := found[key]; !there {
+			w.remove(key)
 			changed = true
 		}
 	}
-	var news []string
-	var inRuby []string
-	for _, name := range slices.Sorted(maps.Keys(found)) {
-		f := found[name]
-		if old := w.loaded[name]; old != nil && old.stamp == f.stamp {
+	var news []*loaded
+	inRuby := make(map[string][]string) // paths by kind
+	for _, key := range slices.Sorted(maps.Keys(found)) {
+		f := found[key]
+		if old := w.loaded[key]; old != nil && old.stamp == f.stamp {
 			continue
 		}
-		news = append(news, name)
-		if strings.HasSuffix(f.file.Path, ".ddl") {
-			inRuby = append(inRuby, f.file.Path)
+		news = append(news, f)
+		if f.inRuby() {
+			inRuby[f.file.Kind] = append(inRuby[f.file.Kind], f.file.Path)
 		}
 	}
-	if len(news) == 0 {
-		return changed
+	converted := make(map[string]Converted)
+	for kind, paths := range inRuby {
+		maps.Copy(converted, w.Convert(ctx, kind, paths))
 	}
-	var converted map[string]Converted
-	if len(inRuby) > 0 && w.Convert != nil {
-		converted = w.Convert(ctx, inRuby)
-	}
-	for _, name := range news {
+	for _, f := range news {
 		if ctx.Err() != nil {
 			return true
 		}
-		w.load(ctx, found[name], converted)
+		w.load(ctx, f, converted)
 	}
-	return true
+	return changed || len(news) > 0
 }
 
-// remove takes an agent away that has vanished from disk.
-func (w *Watcher) remove(name string) {
-	if w.loaded[name].on {
-		w.Host.Uninstall(name)
-		w.Log.Info("agent removed", "agent", name, "file", w.loaded[name].file.Path)
-	}
-	delete(w.loaded, name)
+// remove takes a plugin away that has vanished from disk.
+func (w *Watcher) remove(key string) {
+	w.uninstall(w.loaded[key])
+	delete(w.loaded, key)
 }
 
-// load installs the agent of a description that is new or has changed. Whatever comes of it is
+func (w *Watcher) uninstall(f *loaded) {
+	if !f.on {
+		return
+	}
+	if f.file.Kind == Data {
+		w.Host.UninstallData(f.file.Name)
+	} else {
+		w.Host.Uninstall(f.file.Name)
+	}
+	w.Log.Info("plugin removed", f.file.Kind, f.file.Name, "file", f.file.Path)
+}
+
+// load installs the plugin of a description that is new or has changed. Whatever comes of it is
 // remembered, so that one that is wrong is told of once.
 func (w *Watcher) load(ctx context.Context, f *loaded, converted map[string]Converted) {
-	name := f.file.Name
-	old := w.loaded[name]
-	w.loaded[name] = f
-	a, err := w.make(ctx, f.file, converted)
-	if err == nil && a != nil {
-		err = w.Host.Install(a)
+	old := w.loaded[f.key()]
+	w.loaded[f.key()] = f
+	install := w.agent
+	if f.file.Kind == Data {
+		install = w.data
+	}
+	text, err := content(f, converted)
+	if err == nil && text != nil {
+		f.on, err = install(ctx, f.file, text)
 	}
 	switch {
-	case err == nil && a != nil:
-		f.on = true
-		w.Log.Info("agent loaded", "agent", name, "version", a.DDL.Metadata.Version, "file", f.file.Path)
+	case f.on:
+		w.Log.Info("plugin loaded", f.file.Kind, f.file.Name, "file", f.file.Path)
 		return
-	case errors.Is(err, errOther):
+	case errors.Is(err, ddl.ErrNoMetadata): // some other JSON that an agent came with
 	case errors.Is(err, ErrDeclined):
-		w.Log.Info("agent not loaded", "agent", name, "file", f.file.Path, "reason", err)
+		w.Log.Info("plugin not loaded", f.file.Kind, f.file.Name, "file", f.file.Path, "reason", err)
 	case err != nil:
-		w.Log.Warn("agent not loaded", "agent", name, "file", f.file.Path, "err", err)
+		w.Log.Warn("plugin not loaded", f.file.Kind, f.file.Name, "file", f.file.Path, "err", err)
 	}
-	if old != nil && old.on {
-		w.Host.Uninstall(name)
-		w.Log.Info("agent removed", "agent", name, "file", old.file.Path)
+	if old != nil {
+		w.uninstall(old)
 	}
 }
 
 // ErrDeclined is what a Host returns for an agent that it is configured not to have.
 var ErrDeclined = errors.New("agent is not wanted")
 
-// errOther is a JSON file that describes no agent.
-var errOther = errors.New("no description of an agent")
-
-func (w *Watcher) make(ctx context.Context, f File, converted map[string]Converted) (*agent.Agent, error) {
-	if slices.Contains(w.Refused, f.Name) {
-		return nil, fmt.Errorf("the name %s is that of an agent of the server itself", f.Name)
+// content returns the JSON of a description, nil when it is gone.
+func content(f *loaded, converted map[string]Converted) ([]byte, error) {
+	if f.inRuby() {
+		c := converted[f.file.Path]
+		return c.JSON, c.Err
 	}
-	var text []byte
-	if strings.HasSuffix(f.Path, ".ddl") {
-		c := converted[f.Path]
-		if c.Err != nil || c.JSON == nil {
-			return nil, c.Err
-		}
-		text = c.JSON
-	} else {
-		var err error
-		if text, err = read(f.Path); err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil, nil // gone since; the next look sees that
-			}
-			return nil, err
-		}
+	text, err := read(f.file.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // the next look sees that
+	}
+	return text, err
+}
+
+// agent installs the agent of a description, if it is one of a provider's.
+func (w *Watcher) agent(ctx context.Context, f File, text []byte) (on bool, err error) {
+	if slices.Contains(w.Refused, f.Name) {
+		return false, fmt.Errorf("the name %s is that of an agent of the server itself", f.Name)
 	}
 	d, err := ddl.Parse(text)
 	switch {
-	case errors.Is(err, ddl.ErrNoMetadata):
-		return nil, errOther
 	case err != nil:
-		return nil, err
+		return false, err
 	case d.Metadata.Name != f.Name:
-		return nil, fmt.Errorf("describes %q, want %q as the file is named", d.Metadata.Name, f.Name)
+		return false, fmt.Errorf("describes %q, want %q as the file is named", d.Metadata.Name, f.Name)
 	case d.Metadata.Timeout < 1:
-		return nil, errors.New("timeout: want at least one second")
+		return false, errors.New("timeout: want at least one second")
 	}
 	for _, p := range w.Providers {
 		a, err := p.Agent(ctx, f, d)
-		if a != nil || err != nil {
-			return a, err
+		if err != nil {
+			return false, err
+		}
+		if a != nil {
+			err := w.Host.Install(a)
+			return err == nil, err
 		}
 	}
-	return nil, nil
+	return false, nil
+}
+
+// data installs the data plugin of a description.
+func (w *Watcher) data(ctx context.Context, f File, text []byte) (on bool, err error) {
+	d, err := ddl.ParseData(text)
+	switch {
+	case err != nil:
+		return false, err
+	case d.Metadata.Name != f.Name && d.Metadata.Name != f.Name+"_data":
+		return false, fmt.Errorf("describes %q, want %q as the file is named", d.Metadata.Name, f.Name)
+	}
+	d.Metadata.Name = f.Name
+	for _, p := range w.Providers {
+		provider, is := p.(DataProvider)
+		if !is {
+			continue
+		}
+		plugin, err := provider.Data(ctx, f, d)
+		if err != nil {
+			return false, err
+		}
+		if plugin != nil {
+			err := w.Host.InstallData(plugin)
+			return err == nil, err
+		}
+	}
+	return false, nil
 }

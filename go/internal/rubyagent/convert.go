@@ -42,10 +42,10 @@ func (c *Converter) Convert(ctx context.Context, path, kind string) ([]byte, err
 	return done.JSON, done.Err
 }
 
-// Converted returns the JSON of descriptions of agents. See hotload.Watcher.
-func (r *Runner) Converted(ctx context.Context, paths []string) map[string]hotload.Converted {
+// Converted returns the JSON of descriptions of a kind. See hotload.Watcher.
+func (r *Runner) Converted(ctx context.Context, kind string, paths []string) map[string]hotload.Converted {
 	c := &Converter{Config: r.cfg, Log: r.log}
-	return c.convert(ctx, paths, "agent")
+	return c.convert(ctx, paths, kind)
 }
 
 // A conversion is one line of what the shim is told, and one of what it answers.
@@ -60,7 +60,7 @@ func (c *Converter) convert(ctx context.Context, paths []string, kind string) ma
 	done := make(map[string]hotload.Converted)
 	r, err := New(c.Config, c.Log)
 	if err == nil {
-		err = private(filepath.Join(r.dir, "ddl"))
+		err = errors.Join(private(r.dir), private(filepath.Join(r.dir, "ddl")))
 	}
 	cached := make(map[string]string) // file of the cache by path
 	var jobs bytes.Buffer

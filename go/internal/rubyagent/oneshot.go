@@ -40,6 +40,7 @@ func (r *Runner) oneShot(ctx context.Context, name, shim string, doc []byte, log
 		defer reader.Close()
 		defer writer.Close() // nothing is ever written: that it is closed says that we are gone
 		cmd.Files = []*os.File{reader}
+		cmd.Attentive = true
 		cmd.Env = append(os.Environ(), "CHORIA_LIFELINE=3")
 	}
 	res, err := cmd.Run(ctx)

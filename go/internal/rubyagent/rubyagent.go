@@ -71,15 +71,21 @@ func (r *Runner) Beside(f hotload.File) string {
 	return "rb"
 }
 
-// code returns the path of the code of an agent.
-func code(f hotload.File) string { return filepath.Join(filepath.Dir(f.Path), f.Name+".rb") }
+// code returns the path of the code of a plugin.
+func code(f hotload.File) string {
+	name := f.Name
+	if f.Kind == hotload.Data {
+		name += "_data"
+	}
+	return filepath.Join(filepath.Dir(f.Path), name+".rb")
+}
 
 // Agent returns the agent that f describes when it is one in Ruby. See hotload.Provider.
 func (r *Runner) Agent(_ context.Context, f hotload.File, d *ddl.Agent) (*agent.Agent, error) {
 	if p := strings.ToLower(d.Metadata.Provider); p != "" && p != "ruby" {
 		return nil, nil
 	}
-	if f.Beside == "\n" || r.Beside(f) == "" {
+	if r.Beside(f) == "" {
 		return nil, nil
 	}
 	return &agent.Agent{DDL: d, Any: func(ctx context.Context, req *agent.Request, reply *agent.Reply) error {

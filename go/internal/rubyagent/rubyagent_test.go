@@ -47,6 +47,7 @@ type rig struct {
 	lib    string // where agents are
 	log    *logBuffer
 	agents map[string]*agent.Agent
+	data   map[string]*agent.DataPlugin
 }
 
 // privateDir is shared by the tests of a run, so that descriptions are converted once.
@@ -124,7 +125,7 @@ func newRig(t testing.TB, lib string, settings ...string) *rig {
 	if lib == "" {
 		lib = testLib(t)
 	}
-	r := &rig{t: t, lib: lib, log: &logBuffer{}, agents: make(map[string]*agent.Agent)}
+	r := &rig{t: t, lib: lib, log: &logBuffer{}, agents: make(map[string]*agent.Agent), data: make(map[string]*agent.DataPlugin)}
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	runner, err := New(configure(t, lib, settings...), log)
 	if err != nil {
@@ -143,6 +144,13 @@ func (r *rig) Install(a *agent.Agent) error {
 	r.agents[a.DDL.Metadata.Name] = a
 	return nil
 }
+
+func (r *rig) InstallData(p *agent.DataPlugin) error {
+	r.data[p.DDL.Metadata.Name] = p
+	return nil
+}
+
+func (r *rig) UninstallData(name string) { delete(r.data, name) }
 
 func (r *rig) Uninstall(name string) { delete(r.agents, name) }
 

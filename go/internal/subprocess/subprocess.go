@@ -29,6 +29,9 @@ type Command struct {
 	Files []*os.File // descriptors 3 and up
 
 	Stdout, Stderr Buffer
+
+	// Attentive is a program that ends itself, with all that it started, when this process ends.
+	Attentive bool
 }
 
 // A Result is how a program ended.
@@ -40,7 +43,8 @@ type Result struct {
 // Run runs a program and returns when it has ended. When ctx ends first it is killed with all of its
 // group, which is told in the status and not by an error. An error means that it was not started.
 //
-// On Linux the program is also killed when this process ends, however that comes.
+// On Linux the program is also killed when this process ends, however that comes, though not what it
+// has started: see Attentive.
 func (c *Command) Run(ctx context.Context) (*Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -55,7 +59,7 @@ func (c *Command) Run(ctx context.Context) (*Result, error) {
 		cmd.Stdin = bytes.NewReader(c.Stdin)
 	}
 	cmd.Stdout, cmd.Stderr = &c.Stdout, &c.Stderr
-	cmd.SysProcAttr = attributes()
+	cmd.SysProcAttr = attributes(c.Attentive)
 	cmd.Cancel = func() error { return KillGroup(cmd.Process.Pid) }
 	cmd.WaitDelay = linger
 	start := time.Now()

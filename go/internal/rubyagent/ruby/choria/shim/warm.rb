@@ -49,10 +49,9 @@ module Choria
 
       def serve
         loop do
-          readable, = IO.select([@control, @deaths, @lessons])
+          readable, = IO.select([@control, @deaths])
           reap if readable.include?(@deaths)
           receive if readable.include?(@control)
-          learn if readable.include?(@lessons)
         end
       end
 
@@ -155,6 +154,7 @@ module Choria
           token = @children.delete(pid)
           say({ 'ended' => token, 'status' => status.exitstatus, 'signal' => status.termsig }.compact)
         end
+        learn # now nobody waits for the end of the one that has found out
       end
 
       # Ends a child with all of its group. It may not have come to make itself one yet.
