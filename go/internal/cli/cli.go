@@ -91,6 +91,7 @@ func commands() []func(*env, *kingpin.Application) {
 		addKV,
 		addStream,
 		addEvents,
+		addReplies,
 		addEnroll,
 		addFederation,
 		addConfig,

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -20,8 +21,14 @@ type streamCommand struct {
 	last    int
 	since   lasting
 	follow  bool
-	raw     bool
-	asJSON  bool
+
+	subjects []string
+	maxAge   lasting
+	maxBytes uint64
+	replicas int
+
+	raw    bool
+	asJSON bool
 }
 
 func addStream(e *env, app *kingpin.Application) {
@@ -31,6 +38,7 @@ are made by them.
 
 Examples:
   %[1]s stream ls
+  %[1]s stream add REPLIES 'mcollective.replies.>' --max-age 1w
   %[1]s stream view CHORIA_EVENTS --since 1h
   %[1]s stream view CHORIA_EVENTS --subject 'choria.lifecycle.event.shutdown.>' --follow
 
@@ -57,6 +65,45 @@ Exit status: 1 for an error, also when a stream is not there.
 	view.Flag("raw", "Nothing but what is in the messages, a line each").BoolVar(&v.raw)
 	view.Flag("json", "A JSON object for each, a line each").Short('j').BoolVar(&v.asJSON)
 	view.Action(func(*kingpin.ParseContext) error { return v.view() })
+
+	addMakers(e, cmd)
+}
+
+// addMakers adds the commands that make and remove streams.
+func addMakers(e *env, cmd *kingpin.CmdClause) {
+	a := &streamCommand{env: e}
+	add := cmd.Command("add", "Makes a stream that keeps what is published on some subjects.")
+	add.Arg("stream", "Name of the stream").Required().StringVar(&a.name)
+	add.Arg("subject", "Subjects, with the wildcards * for a word and > for all that are left").Required().StringsVar(&a.subjects)
+	add.Flag("max-age", "How long messages are kept, otherwise for ever").PlaceHolder("DURATION").SetValue(&a.maxAge)
+	add.Flag("max-bytes", "How many bytes are kept, the oldest going first; otherwise what the disk holds").PlaceHolder("N").Uint64Var(&a.maxBytes)
+	add.Flag("replicas", "On how many brokers it is kept").Default("1").IntVar(&a.replicas)
+	add.Action(func(*kingpin.ParseContext) error { return a.add() })
+
+	r := &streamCommand{env: e}
+	rm := cmd.Command("rm", "Removes a stream with all that is in it.")
+	rm.Arg("stream", "Name of the stream").Required().StringVar(&r.name)
+	rm.Action(func(*kingpin.ParseContext) error { return r.remove() })
+}
+
+func (c *streamCommand) add() error {
+	s, _, err := c.openStreams()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return s.Create(c.ctx, streams.Definition{
+		Name: c.name, Subjects: c.subjects, MaxAge: time.Duration(c.maxAge), MaxBytes: int64(min(c.maxBytes, math.MaxInt64)), Replicas: c.replicas,
+	})
+}
+
+func (c *streamCommand) remove() error {
+	s, _, err := c.openStreams()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return s.Delete(c.ctx, c.name)
 }
 
 // A streamLine is a stream in JSON.

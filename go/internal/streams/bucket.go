@@ -227,8 +227,11 @@ func bucketNamed(name string) string { return fmt.Sprintf("bucket %q", name) }
 
 // badName says what the library means by a bad name.
 func badName(err error) error {
-	if errors.Is(err, jetstream.ErrInvalidBucketName) {
+	switch {
+	case errors.Is(err, jetstream.ErrInvalidBucketName):
 		return errors.New("want letters, digits, - and _ in the name")
+	case errors.Is(err, jetstream.ErrInvalidStreamName):
+		return errors.New("want a name without dots, spaces, slashes and wildcards")
 	}
 	return err
 }

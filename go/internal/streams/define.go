@@ -16,6 +16,10 @@ type Definition struct {
 	MaxAge   time.Duration // zero: for ever
 	Replicas int           // zero means 1
 
+	// MaxBytes is how many bytes are kept, the oldest going first. Zero: no limit. Ensure leaves it
+	// as it is.
+	MaxBytes int64
+
 	// Advisories is set for a stream of what JetStream says about itself, to which it must not
 	// answer with an acknowledgement.
 	Advisories bool
@@ -34,6 +38,34 @@ const (
 	Updated   Change = "updated"
 )
 
+// Create makes a stream. ErrExists says that there is one of that name which differs.
+func (c *Conn) Create(ctx context.Context, d Definition) error {
+	js, err := c.js()
+	if err != nil {
+		return err
+	}
+	_, err = js.CreateStream(ctx, d.fresh())
+	return explain(ctx, streamNamed(d.Name), badName(err))
+}
+
+// Delete removes a stream with everything in it.
+func (c *Conn) Delete(ctx context.Context, name string) error {
+	js, err := c.js()
+	if err != nil {
+		return err
+	}
+	return explain(ctx, streamNamed(name), badName(js.DeleteStream(ctx, name)))
+}
+
+// fresh returns the configuration of a stream that is not there yet.
+func (d Definition) fresh() jetstream.StreamConfig {
+	s := d.config(jetstream.StreamConfig{Name: d.Name, Storage: jetstream.FileStorage, MaxBytes: d.MaxBytes})
+	if s.MaxBytes == 0 {
+		s.MaxBytes = -1
+	}
+	return s
+}
+
 // Ensure creates a stream, or makes one that is there like its definition. It may be called on many
 // brokers at the same time.
 func (c *Conn) Ensure(ctx context.Context, d Definition) (Change, error) {
@@ -41,7 +73,7 @@ func (c *Conn) Ensure(ctx context.Context, d Definition) (Change, error) {
 	if err != nil {
 		return "", err
 	}
-	change, err := ensure(ctx, js, d.Name, d.config(jetstream.StreamConfig{Name: d.Name, Storage: jetstream.FileStorage}), d.config)
+	change, err := ensure(ctx, js, d.Name, d.fresh(), d.config)
 	return change, explain(ctx, streamNamed(d.Name), err)
 }
 

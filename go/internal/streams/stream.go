@@ -77,7 +77,7 @@ func (c *Conn) stream(ctx context.Context, name string) (jetstream.Stream, error
 		return nil, err
 	}
 	s, err := js.Stream(ctx, name)
-	return s, explain(ctx, streamNamed(name), err)
+	return s, explain(ctx, streamNamed(name), badName(err))
 }
 
 func streamNamed(name string) string { return fmt.Sprintf("stream %q", name) }
