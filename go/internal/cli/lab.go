@@ -36,9 +36,12 @@ COMMAND finds the network by itself: CHORIA_CONFIG names a ready client configur
 
   choria lab run -- mco ping
   choria lab run --nodes 10 --dir /tmp/lab -- mco rpc rpcutil ping
-  choria lab run --nodes 5000 --brokers 3 -- mco ping --silent`)
+  choria lab run --nodes 5000 --brokers 3 -- mco ping --silent
+  choria lab run --federation 2 -- mco federation trace node4.lab`)
 	run.Flag("nodes", "How many nodes; beyond 24 they share processes").Default("5").IntVar(&c.network.Nodes)
-	run.Flag("brokers", "How many brokers, in one cluster").Default("1").IntVar(&c.network.Brokers)
+	run.Flag("brokers", "How many brokers, in one cluster; with --federation at each site").Default("1").IntVar(&c.network.Brokers)
+	run.Flag("federation", "Spread the nodes over N sites with brokers of their own, joined to a federation").PlaceHolder("N").Default("0").IntVar(&c.network.Federation)
+	run.Flag("federation-brokers", "How many federation brokers join each site").Default("1").IntVar(&c.network.FederationBrokers)
 	c.addFlags(run)
 	run.Arg("command", "What to run in the network, after --").StringsVar(&c.command)
 	run.Action(c.run)
@@ -62,6 +65,9 @@ func (c *labCommand) prepare() error {
 	}
 	if n.Brokers > lab.MaxBrokers || n.Agents < 0 || n.Agents > 1000 || n.Collectives < 0 || n.Collectives > 1000 {
 		return fmt.Errorf("lab: want at most %d brokers, 1000 agents and 1000 collectives", lab.MaxBrokers)
+	}
+	if n.Federation < 0 || n.Federation > 0 && n.FederationBrokers < 1 {
+		return errors.New("lab: --federation: want a number of sites, and a federation broker or more for each")
 	}
 	n.NoTLS = !c.tls
 	if !c.quiet {

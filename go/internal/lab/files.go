@@ -24,15 +24,18 @@ const (
 
 // A plan is all that is decided about a lab before anything is written.
 type plan struct {
-	dir     string
-	block   *block
-	user    string   // certificate name of the client
-	brokers []string // names: broker1 …
-	nodes   []string // identities: node1.lab …
-	extra   extra
-	daemons []daemon
-	fleets  []*fleet.Spec // of nodes that share processes
-	files   map[string]file
+	dir               string
+	block             *block
+	user              string    // certificate name of the client
+	brokers           []string  // names: broker1 …
+	nodes             []string  // identities: node1.lab …
+	networks          []network // what brokers and nodes form: one, or in a federation the sites and what joins them
+	federationBrokers []string  // names
+	federated         int       // how many of the networks are sites
+	extra             extra
+	daemons           []daemon
+	fleets            []*fleet.Spec // of nodes that share processes
+	files             map[string]file
 }
 
 // A daemon is one process to start.
@@ -62,17 +65,18 @@ func (n *Network) plan(dir string, b *block) (*plan, error) {
 	}
 	p.files["ssl/ca.pem"] = file{ca.Cert(), 0o644}
 
-	for i := range n.Brokers {
-		p.brokers = append(p.brokers, fmt.Sprintf("broker%d", i+1))
-	}
 	for i := range n.Nodes {
 		p.nodes = append(p.nodes, fleet.Name(i))
 	}
+	p.addNetworks(n)
 	for i, name := range p.brokers {
 		if err := p.issue(ca, pki.Request{Name: name + ".lab", IPs: []string{b.address(i + 1)}}); err != nil {
 			return nil, err
 		}
 		p.addDaemon(name, "choria-broker", p.brokerConfig(i))
+	}
+	if err := p.addFederationBrokers(ca, n.FederationBrokers); err != nil {
+		return nil, err
 	}
 	if err := p.addNodes(ca); err != nil {
 		return nil, err
@@ -141,15 +145,6 @@ func (p *plan) security(name string) map[string]string {
 	return m
 }
 
-// addresses returns host:port of all brokers.
-func (p *plan) addresses(port int) []string {
-	var all []string
-	for i := range p.brokers {
-		all = append(all, fmt.Sprintf("%s:%d", p.block.address(i+1), port))
-	}
-	return all
-}
-
 func (p *plan) brokerConfig(i int) []byte {
 	name := p.brokers[i]
 	m := p.security(name + ".lab")
@@ -163,8 +158,8 @@ func (p *plan) brokerConfig(i int) []byte {
 	m["plugin.choria.stats_address"] = p.block.address(i + 1)
 	m["plugin.choria.stats_port"] = fmt.Sprint(statsPort)
 	m["plugin.choria.network.stream.store"] = p.path("streams", name)
-	if len(p.brokers) > 1 {
-		m["plugin.choria.network.peers"] = strings.Join(p.addresses(peerPort), ", ")
+	if net := p.networkOfBroker(i); net.brokers > 1 {
+		m["plugin.choria.network.peers"] = strings.Join(p.addresses(net, peerPort), ", ")
 		m["plugin.choria.network.peer_port"] = fmt.Sprint(peerPort)
 	}
 	return settings(m)
@@ -172,7 +167,7 @@ func (p *plan) brokerConfig(i int) []byte {
 
 // addNode adds a node with a process of its own.
 func (p *plan) addNode(i int) error {
-	n, err := p.fleet().Node(i)
+	n, err := p.fleet(p.networkOfNode(i)).Node(i)
 	if err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
@@ -225,7 +220,7 @@ func (p *plan) clientConfig() []byte {
 	m["loglevel"] = "warn"
 	m["collectives"] = strings.Join(fleet.Collectives(p.extra.Collectives), ", ")
 	m["main_collective"] = fleet.MainCollective
-	m["plugin.choria.middleware_hosts"] = strings.Join(p.addresses(clientPort), ", ")
+	p.connectClient(m)
 	return settings(m)
 }
 
@@ -278,7 +273,7 @@ func (p *plan) write() error {
 func (p *plan) site(bin string, procs *processes) *Site {
 	return &Site{
 		Dir: p.dir, Config: p.path("client.conf"), Suite: p.path("suite.yaml"), Bin: bin,
-		Brokers: p.addresses(clientPort), Nodes: p.nodes, NoTLS: p.extra.NoTLS,
+		Brokers: p.allAddresses(clientPort), Nodes: p.nodes, NoTLS: p.extra.NoTLS,
 		plan: p, procs: procs,
 	}
 }

@@ -48,7 +48,7 @@ func (n *Network) checkSize() error {
 	if limit <= 2*spareFiles {
 		return fmt.Errorf("lab: a process may open %d files here, which is too few for a broker", limit)
 	}
-	if most := (limit - spareFiles) * n.Brokers; n.Nodes > most {
+	if most := (limit - spareFiles) * n.Brokers * max(1, n.Federation); n.Nodes > most {
 		return &sizeError{nodes: n.Nodes, brokers: n.Brokers, limit: limit}
 	}
 	return nil
@@ -66,12 +66,13 @@ func (e *sizeError) Hint() string {
 	return fmt.Sprintf("--brokers %d, or a higher limit: ulimit -Hn", (e.nodes+e.limit-spareFiles-1)/(e.limit-spareFiles))
 }
 
-// fleet returns the description of all nodes.
-func (p *plan) fleet() *fleet.Spec {
+// fleet returns the description of the nodes of a network.
+func (p *plan) fleet(net network) *fleet.Spec {
 	s := &fleet.Spec{
-		Count:       len(p.nodes),
+		First:       net.firstNode,
+		Count:       net.nodes,
 		Config:      p.path("etc", "nodes", "server.conf"),
-		Brokers:     p.addresses(clientPort),
+		Brokers:     p.addresses(net, clientPort),
 		Keys:        p.path("ssl"),
 		Agents:      p.extra.Agents,
 		Collectives: p.extra.Collectives,
@@ -101,7 +102,11 @@ func (p *plan) addNodes(ca *pki.CA) error {
 	if err != nil {
 		return err
 	}
-	p.fleets = p.fleet().Split(limit - spareFiles)
+	for _, net := range p.networks {
+		if net.nodes > 0 {
+			p.fleets = append(p.fleets, p.fleet(net).Split(limit-spareFiles)...)
+		}
+	}
 	return nil
 }
 

@@ -15,8 +15,15 @@ import (
 
 // A Network is one lab. Set its fields, then call Run.
 type Network struct {
-	Brokers int // zero means 1
-	Nodes   int // zero means 5
+	Brokers int // zero means 1; in a federation at each site
+	Nodes   int // zero means 5; in a federation spread over the sites
+
+	// Federation is how many sites there are, each with brokers and nodes of its own, joined to a
+	// federation that clients use. Zero means that the network is not federated.
+	Federation int
+
+	// FederationBrokers is how many federation brokers share the work for each site. Zero means 1.
+	FederationBrokers int
 
 	// Dir is where certificates, configuration files and logs go; they stay there. Empty means a
 	// private temporary directory that is removed at the end.
@@ -99,6 +106,12 @@ func (n *Network) Run(ctx context.Context, use func(context.Context, *Site) erro
 	if n.Timeout == 0 {
 		n.Timeout = 60*time.Second + time.Duration(n.Nodes)*10*time.Millisecond
 	}
+	if n.FederationBrokers == 0 {
+		n.FederationBrokers = 1
+	}
+	if err := n.checkFederation(); err != nil {
+		return err
+	}
 	if err := n.checkSize(); err != nil {
 		return err
 	}
@@ -129,7 +142,7 @@ func (n *Network) Run(ctx context.Context, use func(context.Context, *Site) erro
 	}
 	defer func() { err = errors.Join(err, remove()) }()
 
-	fmt.Fprintf(n.Progress, "lab: making keys for %d broker(s) and %d node(s) in %s\n", n.Brokers, n.Nodes, dir)
+	fmt.Fprintf(n.Progress, "lab: making keys for %d broker(s) and %d node(s) in %s\n", n.Brokers*max(1, n.Federation), n.Nodes, dir)
 	plan, err := n.plan(dir, block)
 	if err != nil {
 		return err

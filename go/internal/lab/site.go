@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -48,7 +49,7 @@ func (s *Site) WaitBrokers(ctx context.Context) error {
 	for i, name := range s.plan.brokers {
 		err := await(ctx, func() bool {
 			v, err := s.broker(ctx, i)
-			return err == nil && v.Remotes == len(s.plan.brokers)-1
+			return err == nil && v.Remotes == s.plan.networkOfBroker(i).brokers-1
 		})
 		if err != nil {
 			return fmt.Errorf("lab: %s: %w", name, err)
@@ -149,7 +150,7 @@ func (s *Site) StartBare(ctx context.Context, b fleet.Bare) (stop func() error, 
 	if err != nil {
 		return nil, err
 	}
-	all := s.plan.fleet()
+	all := s.plan.fleet(s.plan.networks[0])
 	all.Bare = &b
 	names, err := s.startFleets(ctx, "bare", all.Split(limit-spareFiles), nil)
 	return func() error { return s.endFleets(names) }, err
@@ -220,10 +221,18 @@ func (s *Site) WaitNodes(ctx context.Context) error {
 	patience := time.Second + time.Duration(len(s.Nodes))*time.Millisecond/2
 	for {
 		for pong, err := range c.Ping(ctx, client.Discovery{Timeout: patience}, len(s.Nodes)) {
-			if err != nil && ctx.Err() == nil {
+			var early *client.UnservedError
+			switch {
+			case errors.As(err, &early): // federation brokers still connect
+				select {
+				case <-time.After(look):
+				case <-ctx.Done():
+				}
+			case err != nil && ctx.Err() == nil:
 				return fmt.Errorf("lab: %w", err)
+			default:
+				delete(missing, pong.Sender)
 			}
-			delete(missing, pong.Sender)
 		}
 		if len(missing) == 0 {
 			return nil
