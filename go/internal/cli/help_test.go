@@ -12,7 +12,7 @@ import (
 
 // TestHelp holds the help of commands to the files in testdata/help; run with -update after a change.
 func TestHelp(t *testing.T) {
-	for _, command := range []string{"ping", "rpc", "find", "facts", "inventory", "completion"} {
+	for _, command := range []string{"ping", "rpc", "find", "facts", "inventory", "enroll", "completion"} {
 		var stdout, stderr bytes.Buffer
 		if status := cli.Main(t.Context(), "mco", []string{command, "--help"}, strings.NewReader(""), &stdout, &stderr); status != 0 || stderr.Len() > 0 {
 			t.Errorf("mco %s --help: exit status %d, %s", command, status, &stderr)

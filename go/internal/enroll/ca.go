@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -222,7 +223,8 @@ func (c *ca) unreached(err error) error {
 	var name x509.HostnameError
 	switch {
 	case errors.As(err, &name):
-		return hint(fmt.Errorf("CA %s: %w", c.server, err), "name it as its certificate does: %s", strings.Join(name.Certificate.DNSNames, ", "))
+		names := slices.Sorted(slices.Values(name.Certificate.DNSNames)) // Puppet repeats some
+		return hint(fmt.Errorf("CA %s: %w", c.server, err), "name it as its certificate does: %s", strings.Join(slices.Compact(names), ", "))
 	case errors.As(err, &unverified):
 		return hint(fmt.Errorf("CA %s: %w", c.server, err),
 			"the CA certificate that is here is not of who answers there; if the CA was made anew, remove the certificate")

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"choria.io/choria/go/internal/security"
@@ -127,13 +128,16 @@ func (r *Request) request(ctx context.Context, ca *ca, csr *x509.CertificateRequ
 			return nil, err
 		}
 		r.Progress.Requested(Fingerprint(csr.Raw), true)
+		return nil, r.keepCSR(csr)
 	case !same(pending.PublicKey, csr.PublicKey):
 		return nil, hint(fmt.Errorf("certificate %s: a request with another key is waiting at %s, its fingerprint is %s", r.Name, ca.server, Fingerprint(pending.Raw)),
 			"if it is not somebody else's, have the CA forget it (%s) and run this again", forget(r.Name))
-	default:
-		r.Progress.Requested(Fingerprint(pending.Raw), false)
+	case !slices.Equal(pending.DNSNames, csr.DNSNames): // Puppet Server keeps also what it has refused to sign
+		return nil, hint(fmt.Errorf("certificate %s: a request for the names %q is waiting at %s, not for %q", r.Name, pending.DNSNames, ca.server, csr.DNSNames),
+			"have the CA forget it (%s) and run this again", forget(r.Name))
 	}
-	return nil, nil
+	r.Progress.Requested(Fingerprint(pending.Raw), false)
+	return nil, r.keepCSR(pending)
 }
 
 // wait asks for the certificate until it is there.
@@ -155,7 +159,7 @@ func (r *Request) wait(ctx context.Context, ca *ca, csr *x509.CertificateRequest
 		elapsed := time.Since(start)
 		r.Progress.Waiting(elapsed, err)
 		if elapsed+every > r.Wait {
-			return nil, &UnsignedError{Name: r.Name, Server: ca.server, Waited: elapsed, Err: err}
+			return nil, &UnsignedError{Name: r.Name, Server: ca.server, Waited: min(elapsed, r.Wait), Err: err}
 		}
 		select {
 		case <-time.After(every):

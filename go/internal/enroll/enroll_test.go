@@ -268,6 +268,11 @@ func TestErrors(t *testing.T) {
 		{"nobody there", func(_ *standIn, r *Request) { r.Servers = []string{"localhost:1"} }, "CA localhost:1: ", "--ca"},
 		{"short key", func(_ *standIn, r *Request) { r.Bits = 1024 }, "1024 bits: want 2048 to 8192", ""},
 		{"alternative names", func(_ *standIn, r *Request) { r.DNS = []string{"other"} }, "refused by", "--dns"},
+		{"alternative names, then none", func(_ *standIn, r *Request) {
+			r.DNS = []string{"other"}
+			_, _ = r.Run(context.Background())
+			r.DNS = nil
+		}, `a request for the names ["other"] is waiting at`, "puppetserver ca clean"},
 		{"another name of the server", func(s *standIn, r *Request) {
 			r.Servers = []string{strings.Replace(s.server, "localhost", "127.0.0.1", 1)}
 		}, "127.0.0.1", "name it as its certificate does: localhost"},

@@ -9,13 +9,16 @@ import (
 // goes on waiting.
 type UnsignedError struct {
 	Name   string
-	Server string // host:port
-	Waited time.Duration
-	Err    error // why the CA was not to be asked the last time, if so
+	Server string        // host:port
+	Waited time.Duration // zero: it was asked for once
+	Err    error         // why the CA was not to be asked the last time, if so
 }
 
 func (e *UnsignedError) Error() string {
-	text := fmt.Sprintf("certificate %s: not signed after %s", e.Name, e.Waited.Round(time.Second))
+	text := fmt.Sprintf("certificate %s: not signed yet", e.Name)
+	if e.Waited > 0 {
+		text = fmt.Sprintf("certificate %s: not signed after %s", e.Name, e.Waited.Round(time.Second))
+	}
 	if e.Err != nil {
 		text += ": " + e.Err.Error()
 	}

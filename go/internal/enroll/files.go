@@ -50,7 +50,8 @@ func (r *Request) makeKey() (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// csr returns the request for key: the one that is there, or a new one.
+// csr returns the request for key: the one that is there, or a new one, which is not kept before the CA
+// has taken it.
 func (r *Request) csr(key *rsa.PrivateKey) (*x509.CertificateRequest, error) {
 	data, err := os.ReadFile(r.CSR)
 	switch {
@@ -67,10 +68,16 @@ func (r *Request) csr(key *rsa.PrivateKey) (*x509.CertificateRequest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("request for %s: %w", r.Name, err)
 	}
-	if err := create(r.CSR, encodeCSR(der), 0o644); err != nil {
-		return nil, fmt.Errorf("request %s: %w", r.CSR, err)
-	}
 	return x509.ParseCertificateRequest(der)
+}
+
+// keepCSR writes a request that the CA has.
+func (r *Request) keepCSR(csr *x509.CertificateRequest) error {
+	err := create(r.CSR, encodeCSR(csr.Raw), 0o644)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("request %s: %w", r.CSR, err)
+	}
+	return nil
 }
 
 // oldCSR returns the request in data if it is the one that would be made now.

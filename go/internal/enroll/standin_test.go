@@ -124,6 +124,7 @@ func (s *standIn) handler(t *testing.T) http.Handler {
 		case s.pending[name] != nil || s.signed[name] != nil:
 			http.Error(w, name+" already has a requested or signed certificate; ignoring certificate request", http.StatusBadRequest)
 		case len(csr.DNSNames) > 0:
+			s.pending[name] = csr.Raw // which it is all the same
 			http.Error(w, "CSR '"+name+"' contains subject alternative names (DNS:x), which are disallowed.", http.StatusBadRequest)
 		default:
 			s.pending[name] = csr.Raw
