@@ -279,13 +279,26 @@ func (t *Trace) LastSeen() string {
 			return fmt.Sprintf("federation broker %s of %s, which delivered the request to %s, where somebody listens; the node did not accept it, as its log says, or is of a release that does not tell", r.From, r.Site, r.Subject)
 		}
 	}
+	var absent []string
 	for _, r := range t.Heard {
 		switch r.Event {
 		case Dropped:
 			return fmt.Sprintf("federation broker %s of %s, which dropped the request: %s", r.From, r.Site, r.Reason)
 		case Absent:
-			return fmt.Sprintf("federation broker %s of %s; no node of that name is connected there: nobody listens on %s", r.From, r.Site, r.Subject)
+			absent = append(absent, r.From+" of "+r.Site)
 		}
+	}
+	if len(absent) > 0 {
+		text := fmt.Sprintf("federation broker %s; no node of that name is connected there: nobody listens on %s", strings.Join(absent, " and "), t.Subject)
+		for _, s := range t.Sites {
+			switch s.State {
+			case Unserved:
+				text += fmt.Sprintf("; of %s no federation broker is connected", s.Site)
+			case Silent:
+				text += fmt.Sprintf("; of %s nothing was heard", s.Site)
+			}
+		}
+		return text
 	}
 	switch {
 	case t.Gone:

@@ -51,6 +51,7 @@ func TestTrace(t *testing.T) {
 		{"reply lost", "n3.example.net", "london, paris", short, false, client.Delivered, client.Absent, "n3.example.net, which received the request and answers it; the reply was lost"},
 		{"silent node", "n4.example.net", "london", short, false, client.Delivered, "", "federation broker fed-london.example.net of london, which delivered the request to mcollective.node.n4.example.net"},
 		{"not connected", "n9.example.net", "london, paris", limit, false, client.Absent, client.Absent, "no node of that name is connected there: nobody listens on mcollective.node.n9.example.net"},
+		{"not connected, and a site away", "n9.example.net", "nowhere, paris", limit, false, "", client.Absent, "federation broker fed-paris.example.net of paris; no node of that name is connected there: nobody listens on mcollective.node.n9.example.net; of nowhere no federation broker is connected"},
 		{"no federation broker", "n1.example.net", "nowhere", limit, false, "", "", "which says that no federation broker of nowhere is connected"},
 		{"one without federation broker", "n1.example.net", "london, nowhere", limit, true, client.Delivered, "", ""},
 	} {
