@@ -14,13 +14,14 @@ COMMIT  := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X choria.io/choria/go/internal/build.Version=$(VERSION) -X choria.io/choria/go/internal/build.Commit=$(COMMIT)
 
 RUNTIME := ruby puppet-agent
-TESTS   := $(RUNTIME) gcc libc6-dev git puppet-lint rubocop ruby-minitest
+TESTS   := $(RUNTIME) gcc libc6-dev git puppet-lint rubocop ruby-minitest dnf rpm createrepo-c
 PUPPET  := puppet-strings metadata-json-lint ruby-rspec-puppet facterdb \
            puppet-module-puppetlabs-stdlib puppet-module-puppetlabs-apt puppet-module-puppetlabs-concat
+PUPPET8 := debootstrap util-linux
 
 FUZZTIME ?= 5s
 
-.PHONY: help setup build demo test test-go test-fuzz test-ruby test-puppet lint bench clean
+.PHONY: help setup build demo test test-go test-fuzz test-ruby test-puppet test-puppet8 test-full lint bench clean
 
 help:
 	@echo 'make build   choria, mco, choria-server and choria-broker in bin/'
@@ -63,6 +64,14 @@ test-ruby:
 test-puppet: build
 	@scripts/setup $(TESTS) $(PUPPET)
 	@scripts/test-puppet
+
+# What takes too long for every change.
+test-full: test test-puppet8
+
+# Takes root, for a chroot.
+test-puppet8:
+	@scripts/setup $(PUPPET8)
+	@scripts/test-puppet8
 
 bench: build
 	@scripts/setup $(RUNTIME)

@@ -15,6 +15,7 @@ function choria::server_defaults() >> Hash[String[1], Data] {
     'plugin.yaml'                 => $choria::facts_file,
     'plugin.choria.machine.store' => "${configdir}/machine",
     'plugin.scout.overrides'      => "${configdir}/overrides.json",
+    'plugin.choria.ruby.command'  => $choria::rubypath,
     "${ruby}.config"              => "${configdir}/choria-shim.cfg",
     "${ruby}.libdir"              => $choria::libdir,
   }

@@ -144,26 +144,30 @@ define choria::plugin (
       if $manage_class_dependencies and !$class_dependencies.empty {
         require $class_dependencies
       }
-      if $manage_package_dependencies {
-        ensure_packages($package_dependencies.map |$package, $version| { [$package, { 'ensure' => $version }] }.convert_to(Hash))
-        $package_resources = $package_dependencies.keys.map |$package| { Package[$package] }
-      } else {
-        $package_resources = []
+      $packages = $manage_package_dependencies ? {
+        true    => $package_dependencies.map |$package, $version| { [$package, { 'ensure' => $version }] },
+        default => [],
       }
-      if $manage_gem_dependencies {
-        ensure_packages($gem_dependencies.map |$gem, $version| {
-            [$gem, {
-                'ensure'          => $version,
-                'provider'        => $choria::gem_provider,
-                'source'          => $choria::gem_source,
-                'install_options' => $gem_options,
-            }]
-        }.convert_to(Hash))
-        $gem_resources = $gem_dependencies.keys.map |$gem| { Package[$gem] }
-      } else {
-        $gem_resources = []
+      $gems = $manage_gem_dependencies ? {
+        true    => $gem_dependencies.map |$gem, $version| {
+          [$gem, {
+              'ensure'          => $version,
+              'provider'        => $choria::gem_provider,
+              'source'          => $choria::gem_source,
+              'install_options' => $gem_options,
+          }]
+        },
+        default => [],
       }
-      $dependencies = $package_resources + $gem_resources
+      # Two plugins may need the same one.
+      ($packages + $gems).each |$dependency| {
+        unless defined(Package[$dependency[0]]) {
+          package { $dependency[0]:
+            * => $dependency[1],
+          }
+        }
+      }
+      $dependencies = ($packages + $gems).map |$dependency| { Package[$dependency[0]] }
 
       $directories.each |$directory| {
         unless defined(File["${libdir}/mcollective/${directory}"]) {

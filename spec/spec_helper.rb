@@ -27,6 +27,7 @@ end
 RSpec.configure do |config|
   config.include_context 'with a node'
   config.mock_with :rspec
+  config.setup_fixtures = false
   config.module_path = MODULES
   config.manifest = '/dev/null'
   config.strict_variables = true

@@ -41,6 +41,7 @@ RSpec.describe 'choria' do
 
         expect(settings).to include(
           "classesfile = #{classes}", "plugin.choria.agent_provider.mcorpc.libdir = #{libdir}",
+          "plugin.choria.ruby.command = #{ruby}",
           "logfile = #{logs}/choria.log", "plugin.yaml = #{etc}/generated-facts.yaml"
         )
         expect(settings.grep(/ssldir/)).to eq([ssldir && "plugin.choria.ssldir = #{ssldir}"].compact)
