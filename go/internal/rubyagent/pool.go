@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -235,7 +236,10 @@ func (p *pool) ended(pa *parent) {
 	p.wake()
 	if p.live == 0 {
 		// What the requests took goes with the process that ran them.
-		go debug.FreeOSMemory()
+		go func() {
+			runtime.GC() // pools keep what they hold over one collection
+			debug.FreeOSMemory()
+		}()
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // sharedChannel is how many messages wait for the goroutine that distributes them. It is never held
 // up by a handler, so this only has to hold what the library reads in one go. When it is full
 // messages are dropped and counted, as with a full queue.
-const sharedChannel = 128
+const sharedChannel = 512
 
 // shared distributes the messages of all subscriptions with a short queue. The library starts a
 // goroutine for every subscription with a callback; this needs one for the connection.
