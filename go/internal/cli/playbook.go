@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"choria.io/choria/go/internal/playbook"
+	"choria.io/choria/go/internal/streams"
 )
 
 // Exit statuses of playbook run, besides those of all commands.
@@ -156,6 +157,12 @@ func (c *playbookCommand) run(args []string) error {
 	network, closeNetwork := playbook.Client(c.open)
 	defer closeNetwork()
 	s.Network = network
+	connect, closeStreams := playbook.Streams(func() (*streams.Conn, error) {
+		conn, _, err := c.openStreams()
+		return conn, err
+	})
+	defer closeStreams()
+	s.Streams = connect
 	ready, err := c.known(s)
 	if err != nil {
 		return err

@@ -28,6 +28,9 @@ type method struct {
 
 	// ending methods also work while an interrupted plan unwinds.
 	ending bool
+
+	// unlocked methods also work in the block of a lock that was lost.
+	unlocked bool
 }
 
 // methods are what the Ruby side can call.
@@ -37,6 +40,8 @@ var methods = map[string]method{
 	"data.read":       {run: readData, ending: true},
 	"data.write":      {run: writeData, ending: true},
 	"data.delete":     {run: deleteData, ending: true},
+	"lock.take":       {run: takeLock},
+	"lock.release":    {run: releaseLock, ending: true, unlocked: true},
 	"sleep":           {run: sleep},
 	"playbook.exist":  {run: playbookExist, ending: true},
 	"playbook.find":   {run: playbookFind},
@@ -61,7 +66,11 @@ func (s *Session) serve(ctx context.Context, m *message) {
 		defer cancel()
 	}
 	c := &call{s, frame{m.File, m.Line}}
-	result, err := c.run(ctx, method, m.Params)
+	var result any
+	err := s.locks.lost()
+	if err == nil || method.unlocked {
+		result, err = c.run(ctx, method, m.Params)
+	}
 	if ctx.Err() != nil {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"choria.io/choria/go/client"
 	"choria.io/choria/go/ddl"
 	"choria.io/choria/go/internal/playbook/task"
+	"choria.io/choria/go/internal/streams"
 )
 
 // Client returns the network of a client that is opened when it is first needed: a playbook that does not
@@ -73,4 +74,28 @@ func (n *lazyClient) Setting(key string) (string, bool) {
 		return "", false
 	}
 	return c.Setting(key)
+}
+
+// Streams returns a connection to the streams of the network that is opened when it is first needed. close
+// closes it if it was opened.
+func Streams(open func() (*streams.Conn, error)) (connect func(context.Context) (*streams.Conn, error), close func()) {
+	var mu sync.Mutex
+	var opened *streams.Conn
+	connect = func(context.Context) (*streams.Conn, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if opened != nil {
+			return opened, nil
+		}
+		var err error
+		opened, err = open()
+		return opened, err
+	}
+	return connect, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if opened != nil {
+			_ = opened.Close() // nothing is on its way any more
+		}
+	}
 }

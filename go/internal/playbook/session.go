@@ -16,6 +16,7 @@ import (
 	"choria.io/choria/go/internal/build"
 	"choria.io/choria/go/internal/playbook/store"
 	"choria.io/choria/go/internal/playbook/task"
+	"choria.io/choria/go/internal/streams"
 )
 
 // protocol is what both ends of the socket must speak.
@@ -40,7 +41,10 @@ type Session struct {
 	Secrets    *Secrets     // required; that of Log
 	Network    task.Network // nil: playbooks cannot use the network
 	Environ    []string     // environment variables of the run, as NAME=value
-	Cache      string       // where compiled Ruby code is kept, from CacheDir; empty: nowhere
+	// Streams connects to the streams of the network; nil: playbooks cannot use them.
+	Streams func(context.Context) (*streams.Conn, error)
+
+	Cache string // where compiled Ruby code is kept, from CacheDir; empty: nowhere
 
 	id      string
 	dir     string
@@ -51,6 +55,7 @@ type Session struct {
 	child   *child
 	ready   *Ready
 	data    *store.Env
+	locks   locks
 
 	mu     sync.Mutex
 	tasks  []reportTask
@@ -100,6 +105,8 @@ func (s *Session) Start() error {
 	}
 	s.id = strings.ReplaceAll(id.String(), "-", "")
 	s.data = store.NewEnv(s.Environ)
+	s.data.Streams = s.streams
+	s.data.Warn = func(text string) { s.Log.Say(Warning, "", text) }
 	if s.dir, err = os.MkdirTemp("", "choria-playbook-"); err != nil {
 		return fmt.Errorf("directory of the run: %w", err)
 	}
@@ -112,6 +119,14 @@ func (s *Session) Start() error {
 	}
 	s.rubies = rubies(os.Getenv)
 	return s.next()
+}
+
+// streams connects to the streams of the network: Streams may be set after Start.
+func (s *Session) streams(ctx context.Context) (*streams.Conn, error) {
+	if s.Streams == nil {
+		return nil, errors.New("there is no network")
+	}
+	return s.Streams(ctx)
 }
 
 // next starts the next Ruby that can be started.
@@ -241,6 +256,7 @@ func (s *Session) Run(ctx context.Context, parameters map[string]any) (*Outcome,
 		}
 	}
 	o := &Outcome{Start: time.Now()}
+	defer s.locks.release(context.WithoutCancel(ctx), s.Log)
 	if err := s.child.send(map[string]any{"method": "run", "params": map[string]any{"parameters": parameters}}); err != nil {
 		return nil, s.child.ended(ctx)
 	}

@@ -7,10 +7,11 @@ import (
 	"choria.io/choria/go/internal/playbook/props"
 )
 
-// A Memory holds items for the duration of one run.
+// A Memory holds items and locks for the duration of one run.
 type Memory struct {
 	mu    sync.Mutex
 	items map[string]any
+	locks map[string]chan struct{} // holds something while the lock is held
 }
 
 func newMemory(env *Env, _ *props.Props) Store { return env.Memory }
@@ -40,4 +41,31 @@ func (m *Memory) Delete(_ context.Context, item string) error {
 	defer m.mu.Unlock()
 	delete(m.items, item)
 	return nil
+}
+
+// lock serves the branches of one plan: nobody else sees its memory.
+func (m *Memory) lock(ctx context.Context, item string) (*Lock, error) {
+	m.mu.Lock()
+	if m.locks == nil {
+		m.locks = map[string]chan struct{}{}
+	}
+	taken := m.locks[item]
+	if taken == nil {
+		taken = make(chan struct{}, 1)
+		m.locks[item] = taken
+	}
+	m.mu.Unlock()
+	select {
+	case taken <- struct{}{}:
+	default:
+		select {
+		case taken <- struct{}{}:
+		case <-ctx.Done():
+			return nil, errHeld
+		}
+	}
+	return held(func() error {
+		<-taken
+		return nil
+	}), nil
 }

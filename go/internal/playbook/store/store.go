@@ -12,14 +12,19 @@ import (
 	"strings"
 
 	"choria.io/choria/go/internal/playbook/props"
+	"choria.io/choria/go/internal/streams"
 )
 
 // types are the types of stores by name.
 func types() map[string]func(*Env, *props.Props) Store {
 	return map[string]func(*Env, *props.Props) Store{
+		"consul":      newConsul,
 		"environment": newEnvironment,
+		"etcd":        newEtcd,
 		"file":        newFile,
+		"kv":          newBucket,
 		"memory":      newMemory,
+		"shell":       newShell,
 	}
 }
 
@@ -40,6 +45,13 @@ type Store interface {
 type Env struct {
 	Memory  *Memory
 	Environ *Environ
+
+	// Streams connects to the streams of the network, for the kv store; nil: there is no network. The
+	// connection stays that of whoever gave it.
+	Streams func(context.Context) (*streams.Conn, error)
+
+	// Warn gets what a person should see although it is no error; nil drops it.
+	Warn func(text string)
 }
 
 // NewEnv returns the stores' part of a new run. environ are environment variables as NAME=value.

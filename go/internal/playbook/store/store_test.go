@@ -36,24 +36,15 @@ func encode(t testing.TB, v any) string {
 
 // TestContract is what every store does.
 func TestContract(t *testing.T) {
-	dir := t.TempDir()
-	stores := []struct {
-		name       string
-		properties map[string]any
-		textOnly   bool
-	}{
-		{"memory", map[string]any{"type": "memory"}, false},
-		{"environment", map[string]any{"type": "environment", "prefix": "P_"}, true},
-		{"yaml file", map[string]any{"type": "file", "file": filepath.Join(dir, "s.yaml"), "create": true}, false},
-		{"json file", map[string]any{"type": "file", "file": filepath.Join(dir, "s.json"), "format": "json", "create": true}, false},
-	}
+	t.Parallel()
+	stores := backends(t)
 	values := []string{
 		`"text"`, `""`, `"5"`, `"true"`, `"null"`, `"a: b # c"`, `"two\nlines\n"`, `"ünïcode"`, `"- x"`,
 		`5`, `-5`, `12345678901`, `1.5`, `true`, `false`, `[]`, `["a",1,{"b":null}]`, `{"a.b":"x","k":{"l":[1.25]}}`,
 	}
 	for _, tt := range stores {
 		t.Run(tt.name, func(t *testing.T) {
-			ctx, env := t.Context(), store.NewEnv(nil)
+			ctx, env := t.Context(), environment(t, tt.broker)
 			if _, err := env.Read(ctx, "missing", tt.properties); !errors.Is(err, store.ErrMissing) || !strings.Contains(err.Error(), `read data item "plan_store/missing"`) {
 				t.Errorf("read of a missing item: %v", err)
 			}
@@ -210,7 +201,7 @@ func TestFile(t *testing.T) {
 
 func TestUnknownType(t *testing.T) {
 	_, err := store.NewEnv(nil).Read(t.Context(), "a", map[string]any{"type": "abacus"})
-	if err == nil || err.Error() != `read data item "plan_store/a": unknown type of store "abacus": want environment, file, memory` {
+	if err == nil || err.Error() != `read data item "plan_store/a": unknown type of store "abacus": want consul, environment, etcd, file, kv, memory, shell` {
 		t.Errorf("error %v", err)
 	}
 }

@@ -1,0 +1,124 @@
+package store_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// consulStandIn is no Consul: it stands in for one where none can be had. It has the part of its HTTP API that
+// the store uses, keys and sessions, as https://developer.hashicorp.com/consul/api-docs describes them. Sessions end
+// ttl after their last renewal; Consul itself lets them live up to twice as long.
+type consulStandIn struct {
+	mu       sync.Mutex
+	last     int
+	keys     map[string]consulKey
+	sessions map[string]consulSession
+}
+
+type consulKey struct {
+	Key, Session string
+	Value        []byte
+}
+
+type consulSession struct {
+	ID  string
+	TTL string
+	end time.Time
+}
+
+// newConsulStandIn returns the address of a stand-in that runs until the test ends.
+func newConsulStandIn(t testing.TB) (*consulStandIn, string) {
+	s := &consulStandIn{keys: map[string]consulKey{}, sessions: map[string]consulSession{}}
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	return s, server.Listener.Addr().String()
+}
+
+// destroy ends a session, and with it the keys that it holds.
+func (s *consulStandIn) destroy(id string) {
+	delete(s.sessions, id)
+	for name, key := range s.keys {
+		if key.Session == id {
+			delete(s.keys, name)
+		}
+	}
+}
+
+// lose ends all sessions, as an operator can.
+func (s *consulStandIn) lose() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range s.sessions {
+		s.destroy(id)
+	}
+}
+
+func (s *consulStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, session := range s.sessions {
+		if time.Now().After(session.end) {
+			s.destroy(id)
+		}
+	}
+	body, _ := io.ReadAll(r.Body)
+	answer := func(v any) { _ = json.NewEncoder(w).Encode(v) }
+	kv, isKey := strings.CutPrefix(r.URL.Path, "/v1/kv/")
+	id := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+	switch {
+	case isKey && r.Method == http.MethodGet:
+		key, ok := s.keys[kv]
+		if !ok {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		answer([]consulKey{key})
+	case isKey && r.Method == http.MethodPut:
+		wants := r.URL.Query().Get("acquire")
+		_, lives := s.sessions[wants]
+		key := s.keys[kv]
+		if wants != "" && (!lives || key.Session != "" && key.Session != wants) {
+			answer(false)
+			return
+		}
+		s.keys[kv] = consulKey{Key: kv, Session: wants, Value: body}
+		answer(true)
+	case isKey && r.Method == http.MethodDelete:
+		delete(s.keys, kv)
+		answer(true)
+	case r.URL.Path == "/v1/session/create":
+		var session consulSession
+		_ = json.Unmarshal(body, &session)
+		ttl, err := time.ParseDuration(session.TTL)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.last++
+		session.ID, session.end = fmt.Sprint(s.last), time.Now().Add(ttl)
+		s.sessions[session.ID] = session
+		answer(session)
+	case strings.HasPrefix(r.URL.Path, "/v1/session/renew/"):
+		session, ok := s.sessions[id]
+		if !ok {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		ttl, _ := time.ParseDuration(session.TTL)
+		session.end = time.Now().Add(ttl)
+		s.sessions[id] = session
+		answer([]consulSession{session})
+	case strings.HasPrefix(r.URL.Path, "/v1/session/destroy/"):
+		s.destroy(id)
+		answer(true)
+	default:
+		http.NotFound(w, r)
+	}
+}
