@@ -16,13 +16,15 @@ RSpec.describe 'choria config' do
     [settings.to_h { |setting| [setting['key'], setting] }, errors]
   end
 
-  # As it would stand in a file; durations are shown in another unit than they are written in.
-  def written(setting, text)
-    value = setting['value']
+  # Whether the setting is what was written; durations are shown in another unit.
+  def same?(setting, text)
+    return false unless setting
+
     case setting['type']
-    when 'duration' then text
-    when 'bool' then { '1' => true, '0' => false, 'true' => true, 'false' => false }[text] == value ? text : value
-    else value.is_a?(Array) ? text.split(/,\s*/) == value ? text : value : value.to_s
+    when nil then setting['value'] == text # known, and without effect
+    when 'duration' then true
+    when 'bool' then { '1' => true, '0' => false, 'true' => true, 'false' => false }[text] == setting['value']
+    else Array(setting['value']).map(&:to_s) == text.split(/,\s*/)
     end
   end
 
@@ -32,7 +34,8 @@ RSpec.describe 'choria config' do
       settings, errors = read(file)
 
       expect(errors).to eq('')
-      expect(lines.to_h { |key, text| [key, settings[key] ? written(settings[key], text) : nil] }).to eq(lines.to_h)
+      expect(lines).not_to be_empty
+      expect(lines.reject { |key, text| same?(settings[key], text) }).to be_empty
     end
   end
 
