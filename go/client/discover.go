@@ -22,7 +22,7 @@ type Discovery struct {
 	Collective string // empty: the main one
 
 	// Federations are the federated sites to ask, of those that the client is configured for. Empty
-	// means all of them. Methods other than broadcast do not look at it.
+	// means all of them. Of the methods other than broadcast only external programs are told.
 	Federations []string
 
 	Method string // empty: the configured one; mc and broadcast are the same
@@ -119,11 +119,16 @@ func (c *Client) find(ctx context.Context, method string, d Discovery) ([]string
 			return nil, err
 		}
 	}
+	sites, err := c.someSites(d.Federations)
+	if err != nil {
+		return nil, err
+	}
 	return m.Run(ctx, &discovery.Env{Setting: c.Setting, Stdin: c.stdin, PuppetDB: c.puppetDB}, discovery.Query{
-		Filter:     d.Filter,
-		Collective: collective,
-		Timeout:    c.discoveryTimeout(d.Timeout),
-		Options:    options,
+		Filter:      d.Filter,
+		Collective:  collective,
+		Timeout:     c.discoveryTimeout(d.Timeout),
+		Federations: sites,
+		Options:     options,
 	})
 }
 

@@ -20,6 +20,9 @@ type Query struct {
 	Collective string
 	Timeout    time.Duration
 
+	// Federations are the federated sites that the nodes are asked at; none without a federation.
+	Federations []string
+
 	// Options are the settings of the method, --do KEY=VALUE on the command line.
 	Options map[string]string
 }

@@ -255,6 +255,8 @@ func TestExternal(t *testing.T) {
 	}{
 		{"finds", `grep -q '"collective":"mcollective"' "$1" && grep -q '"name":"x"' "$1" && [ "$1" = "$CHORIA_EXTERNAL_REQUEST" ] && [ "$3" = "$CHORIA_EXTERNAL_PROTOCOL" ] || exit 9
 echo '{"protocol":"io.choria.choria.discovery.v1.external_reply","nodes":["a","b"]}' > "$2"`, "", []string{"a", "b"}, ""},
+		{"is told the federations", `grep -q '"federations":\["london","paris"\]' "$1" || exit 9
+echo '{"protocol":"io.choria.choria.discovery.v1.external_reply","nodes":["a"]}' > "$2"`, "", []string{"a"}, ""},
 		{"gets arguments", `printf '{"protocol":"io.choria.choria.discovery.v1.external_reply","nodes":["%s"]}' "$1" > "$CHORIA_EXTERNAL_REPLY"`, " 'web-1'", []string{"web-1"}, ""},
 		{"reports an error", `echo '{"protocol":"io.choria.choria.discovery.v1.external_reply","error":"no database"}' > "$2"`, "", nil, ": no database"},
 		{"fails", "echo broken >&2; exit 3", "", nil, "exit status 3: broken"},
@@ -265,7 +267,7 @@ echo '{"protocol":"io.choria.choria.discovery.v1.external_reply","nodes":["a","b
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := find(t, "external", &Env{}, Query{Collective: "mcollective", Timeout: time.Millisecond, Options: map[string]string{"command": script(tt.body) + tt.args, "name": "x"}})
+			got, err := find(t, "external", &Env{}, Query{Collective: "mcollective", Federations: []string{"london", "paris"}, Timeout: time.Millisecond, Options: map[string]string{"command": script(tt.body) + tt.args, "name": "x"}})
 			if !slices.Equal(got, tt.want) || (tt.err == "") != (err == nil) || !strings.Contains(message(err), tt.err) {
 				t.Errorf("%v, %v; want %v, %q", got, err, tt.want, tt.err)
 			}

@@ -60,7 +60,7 @@ func findExternally(ctx context.Context, env *Env, q Query) ([]string, error) {
 		"$schema":     externalSchema,
 		"protocol":    externalRequest,
 		"collective":  q.Collective,
-		"federations": []string{},
+		"federations": append([]string{}, q.Federations...), // [] and not null
 		"filter":      q.Filter,
 		"options":     options,
 		"timeout":     timeout.Seconds(),
