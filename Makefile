@@ -14,7 +14,7 @@ COMMIT  := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X choria.io/choria/go/internal/build.Version=$(VERSION) -X choria.io/choria/go/internal/build.Commit=$(COMMIT)
 
 RUNTIME := ruby puppet-agent
-TESTS   := $(RUNTIME) gcc libc6-dev git puppet-lint rubocop ruby-minitest dnf rpm createrepo-c
+TESTS   := $(RUNTIME) gcc libc6-dev git puppet-lint rubocop ruby-minitest dnf rpm createrepo-c etcd-server
 PUPPET  := puppet-strings metadata-json-lint ruby-rspec-puppet facterdb \
            puppet-module-puppetlabs-stdlib puppet-module-puppetlabs-apt puppet-module-puppetlabs-concat
 PUPPET8 := debootstrap util-linux

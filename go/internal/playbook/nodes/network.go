@@ -3,6 +3,7 @@ package nodes
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"choria.io/choria/go/client"
@@ -13,8 +14,16 @@ import (
 
 // newNetwork is the source that asks the network, or whatever the discovery method asks.
 func newNetwork(p *props.Props) source {
+	return search(newDiscovery(p, p.Text("discovery_method", "mc")))
+}
+
+// listed are the discovery methods that read what somebody has written, where no agents need to be listed.
+var listed = []string{"inventory", "flatfile", "file", "external"}
+
+// newDiscovery reads what to look for.
+func newDiscovery(p *props.Props, method string) client.Discovery {
 	d := client.Discovery{
-		Method:      p.Text("discovery_method", "mc"),
+		Method:      method,
 		Collective:  p.Text("collective", ""),
 		Federations: p.List("federations"),
 		Timeout:     p.Seconds("discovery_timeout", 0*time.Second),
@@ -25,7 +34,7 @@ func newNetwork(p *props.Props) source {
 			Identity: p.List("identities"),
 		},
 	}
-	if !p.Has("agents") {
+	if !p.Has("agents") && !slices.Contains(listed, method) {
 		d.Filter.Agent = []string{"rpcutil"}
 	}
 	for _, text := range p.List("facts") {
@@ -37,8 +46,15 @@ func newNetwork(p *props.Props) source {
 	}
 	if compound := p.Text("compound", ""); compound != "" {
 		d.Filter.Compound = []filter.Compound{{Expr: compound}}
-		d.Method = "mc" // only nodes can evaluate it
+		if !slices.Contains(listed, method) {
+			d.Method = "mc" // only nodes can evaluate it
+		}
 	}
+	return d
+}
+
+// search is the source that asks the client.
+func search(d client.Discovery) source {
 	return func(ctx context.Context, env *task.Env) ([]string, error) {
 		if env.Network == nil {
 			return nil, errors.New("there is no network")

@@ -20,7 +20,15 @@ import (
 // sources are the sources of nodes by name.
 func sources() map[string]func(*props.Props) source {
 	return map[string]func(*props.Props) source{
+		"broadcast":   newMethod("mc"),
+		"choria":      newMethod("choria"),
+		"external":    newMethod("external", "command"),
+		"flatfile":    newMethod("flatfile", "file", "format", "filter"),
+		"inventory":   newMethod("inventory", "file", "novalidate"),
 		"mcollective": newNetwork,
+		"pql":         newPQL,
+		"shell":       newShell,
+		"terraform":   newTerraform,
 		"yaml":        newYAML,
 	}
 }
@@ -72,7 +80,7 @@ func Discover(ctx context.Context, env *task.Env, name string, properties map[st
 	create, ok := sources()[name]
 	if !ok {
 		names := slices.Sorted(maps.Keys(sources()))
-		return nil, fmt.Errorf("unknown source of nodes %q: want %s", name, strings.Join(names, " or "))
+		return nil, fmt.Errorf("unknown source of nodes %q: want %s", name, strings.Join(names, ", "))
 	}
 	p := props.New("the "+name+" source of nodes", properties)
 	c := newCommon(p)

@@ -24,7 +24,7 @@ func discover(t testing.TB, n task.Network, source, text string) ([]string, *tas
 		t.Fatal(err)
 	}
 	log := &tasktest.Log{}
-	found, err := nodes.Discover(t.Context(), &task.Env{Network: n, Log: log}, source, properties)
+	found, err := nodes.Discover(t.Context(), &task.Env{Network: n, Log: log, Environ: os.Environ}, source, properties)
 	return found, log, err
 }
 
@@ -198,7 +198,7 @@ func TestYAML(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q, %q", properties, got, err, tt.want, tt.err)
 		}
 	}
-	if _, _, err := discover(t, nil, "carrier-pigeon", `{}`); text(err) != `unknown source of nodes "carrier-pigeon": want mcollective or yaml` {
+	if _, _, err := discover(t, nil, "carrier-pigeon", `{}`); text(err) != `unknown source of nodes "carrier-pigeon": want broadcast, choria, external, flatfile, inventory, mcollective, pql, shell, terraform, yaml` {
 		t.Errorf("error %v", err)
 	}
 }
