@@ -23,8 +23,11 @@ import (
 	"choria.io/choria/go/choria"
 	"choria.io/choria/go/ddl"
 	"choria.io/choria/go/internal/cli"
+	"choria.io/choria/go/internal/federation"
 	"choria.io/choria/go/internal/lab/labtest"
+	"choria.io/choria/go/internal/security"
 	"choria.io/choria/go/internal/security/pki"
+	"choria.io/choria/go/internal/transport"
 )
 
 var update = flag.Bool("update", false, "write the help texts in testdata anew")
@@ -44,6 +47,7 @@ func TestScripts(t *testing.T) {
 	site := labtest.TLSBroker(t)
 	libdir := writeDemoDDL(t, site.Dir)
 	startNodes(t, site)
+	startFederation(t, site)
 	configs := writeConfigs(t, site, libdir)
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
@@ -75,6 +79,30 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if code != want {
 		ts.Fatalf("exit status %d, want %d", code, want)
+	}
+}
+
+// startFederation runs a federation broker until the test ends. The broker of the site is that of the
+// federation too.
+func startFederation(t *testing.T, site *labtest.Site) {
+	t.Helper()
+	id := site.Identity(t, "fed.example.net", security.ForServer)
+	side := federation.Side{Options: transport.Options{Servers: []string{site.URL}, TLS: id.ClientTLS(), ConnectTimeout: 30 * time.Second}}
+	ready := make(chan struct{})
+	b := &federation.Broker{Site: "london", Identity: "fed.example.net", Workers: 1, Federation: side, Collective: side, Ready: func() { close(ready) }}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("federation broker: %v", err)
+		}
+	})
+	select {
+	case <-ready:
+	case <-time.After(time.Minute):
+		t.Fatal("the federation broker is not ready after a minute")
 	}
 }
 
@@ -229,6 +257,8 @@ func writeConfigs(t *testing.T, site *labtest.Site, libdir string) (dir string) 
 	write("open-key.cfg", address, ca, site.Dir, "open.mcollective")
 	write("no-key.cfg", address, ca, site.Dir, "nobody.mcollective")
 	write("closed.cfg", closed, ca, site.Dir, name)
+	write("federated.cfg", "127.0.0.1:1", ca, site.Dir, name,
+		"plugin.choria.federation.collectives = london, nowhere", "plugin.choria.federation_middleware_hosts = "+address)
 	write("filtered.cfg", address, ca, site.Dir, name, "plugin.choria.require_client_filter = true")
 	return dir
 }

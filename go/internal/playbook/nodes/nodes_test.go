@@ -87,12 +87,12 @@ func TestRandomLimit(t *testing.T) {
 func TestNetworkFilter(t *testing.T) {
 	n := &tasktest.Network{Nodes: []string{"a"}}
 	_, log, err := discover(t, n, "mcollective", `{"discovery_method":"choria","agents":["puppet"],"classes":["apache","/x/"],
-		"facts":["country=uk"],"identities":["/web/"],"collective":"uk","discovery_timeout":3,"discovery_options":{"n":1},"mistake":1}`)
+		"facts":["country=uk"],"identities":["/web/"],"collective":"uk","federations":["london"],"discovery_timeout":3,"discovery_options":{"n":1},"mistake":1}`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := n.Discoveries()[0]
-	if d.Method != "choria" || d.Collective != "uk" || d.Timeout.Seconds() != 3 || d.Options["n"] != "1" {
+	if d.Method != "choria" || d.Collective != "uk" || d.Timeout.Seconds() != 3 || d.Options["n"] != "1" || !slices.Equal(d.Federations, []string{"london"}) {
 		t.Errorf("discovery %+v", d)
 	}
 	f, err := json.Marshal(d.Filter)
