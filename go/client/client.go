@@ -16,6 +16,7 @@ import (
 	"choria.io/choria/go/internal/config"
 	"choria.io/choria/go/internal/discovery"
 	"choria.io/choria/go/internal/protocol"
+	"choria.io/choria/go/internal/rubyagent"
 	"choria.io/choria/go/internal/security"
 	"choria.io/choria/go/internal/transport"
 )
@@ -108,7 +109,7 @@ func newClient(cfg *config.Config, caller string, signer protocol.Signer, log *s
 		cfg:      cfg,
 		caller:   caller,
 		signer:   signer,
-		finder:   &ddl.Finder{Builtin: ddl.Builtin(), Dirs: append(slices.Clone(cfg.LibDirs), cfg.RubyLibDirs...)},
+		finder:   rubyagent.Finder(cfg, log),
 		log:      log,
 		dialing:  make(chan struct{}, 1),
 		restored: make(chan struct{}),

@@ -85,7 +85,7 @@ func (f *Finder) Data() ([]*Data, error) {
 		if all[name] != nil {
 			continue
 		}
-		text, err := read(last[name])
+		text, err := f.read(last[name], "data")
 		if err != nil {
 			errs = append(errs, err)
 			continue

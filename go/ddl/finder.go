@@ -15,6 +15,10 @@ import (
 type Finder struct {
 	Builtin []*Agent
 	Dirs    []string // library directories, each searched below choria/agent and mcollective/agent
+
+	// Convert returns the JSON of a description written in Ruby, of the kind agent or data. It is asked
+	// for plugins that have no other. Nil: such files are passed over.
+	Convert func(path, kind string) ([]byte, error)
 }
 
 // A NotFoundError is an agent without a description.
@@ -49,7 +53,7 @@ func (f *Finder) Agent(name string) (*Agent, error) {
 	last, err := f.last("agent")
 	switch {
 	case last[name] != "":
-		return load(last[name])
+		return f.load(last[name])
 	case err != nil:
 		return nil, fmt.Errorf("agent %q: no description found, but not all could be read: %w", name, err)
 	}
@@ -66,7 +70,7 @@ func (f *Finder) Agents() ([]*Agent, error) {
 	}
 	errs := []error{err}
 	for _, name := range sortedKeys(last) {
-		a, err := load(last[name])
+		a, err := f.load(last[name])
 		if errors.Is(err, ErrNoMetadata) {
 			continue // some other JSON that an agent came with
 		}
@@ -90,18 +94,32 @@ func (f *Finder) dirs(kind string) []string {
 }
 
 // last returns for each name the last file of that name: in the order of dirs and, within a
-// directory, of names. What could be found is returned with an error too.
+// directory, of names. One in Ruby counts when there is none in JSON. What could be found is returned
+// with an error too.
 func (f *Finder) last(kind string) (map[string]string, error) {
-	files := make(map[string]string)
+	files, inRuby := make(map[string]string), make(map[string]string)
 	var errs []error
 	for _, dir := range f.dirs(kind) {
 		err := walk(dir, 0, func(path string) {
-			if name := strings.TrimSuffix(filepath.Base(path), ".json"); isName(name) {
+			if name, is := strings.CutSuffix(filepath.Base(path), ".json"); is && isName(name) {
 				files[name] = path
+			}
+			if name, is := strings.CutSuffix(filepath.Base(path), ".ddl"); is && f.Convert != nil {
+				if kind == "data" {
+					name = strings.TrimSuffix(name, "_data")
+				}
+				if isName(name) {
+					inRuby[name] = path
+				}
 			}
 		})
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
+		}
+	}
+	for name, path := range inRuby {
+		if files[name] == "" {
+			files[name] = path
 		}
 	}
 	return files, errors.Join(errs...)
@@ -118,7 +136,7 @@ func walk(dir string, depth int, found func(path string)) error {
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		if strings.HasSuffix(e.Name(), ".json") {
+		if strings.HasSuffix(e.Name(), ".json") || strings.HasSuffix(e.Name(), ".ddl") {
 			found(path)
 			continue
 		}
@@ -137,19 +155,27 @@ func walk(dir string, depth int, found func(path string)) error {
 }
 
 // load reads the description in a file, which must be about the agent that the file is named after.
-func load(path string) (*Agent, error) {
-	data, err := read(path)
+func (f *Finder) load(path string) (*Agent, error) {
+	data, err := f.read(path, "agent")
 	if err != nil {
 		return nil, err
 	}
 	a, err := Parse(data)
-	if want := strings.TrimSuffix(filepath.Base(path), ".json"); err == nil && a.Metadata.Name != want {
+	if want := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)); err == nil && a.Metadata.Name != want {
 		err = misnamed(want, a.Metadata.Name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return a, nil
+}
+
+// read returns a description as JSON.
+func (f *Finder) read(path, kind string) ([]byte, error) {
+	if strings.HasSuffix(path, ".ddl") {
+		return f.Convert(path, kind)
+	}
+	return read(path)
 }
 
 // read returns the content of a file, cut where it is too large to be parsed anyway.

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
 
 	"choria.io/choria/go/ddl"
 	"choria.io/choria/go/internal/config"
+	"choria.io/choria/go/internal/rubyagent"
 )
 
 // A pluginCommand is one run of plugin doc or plugin list. It needs neither keys nor a connection,
@@ -49,20 +49,20 @@ Exit status: 1 when there is no such plugin.
 	list := cmd.Command("list", "Lists agents and data plugins with their versions.")
 	list.Flag("json", "As JSON").Short('j').BoolVar(&l.asJSON)
 	list.Action(func(*kingpin.ParseContext) error { return l.list() })
+
+	addPluginFiles(e, cmd)
 }
 
 // finder returns where descriptions are.
 func (c *pluginCommand) finder() (*ddl.Finder, error) {
-	f := &ddl.Finder{Builtin: ddl.Builtin()}
 	cfg, err := config.LoadClient(c.config)
 	if err != nil {
 		if c.config == "" && errors.Is(err, fs.ErrNotExist) {
-			return f, nil // nobody has configured anything yet
+			return &ddl.Finder{Builtin: ddl.Builtin()}, nil // nobody has configured anything yet
 		}
 		return nil, err
 	}
-	f.Dirs = append(slices.Clone(cfg.LibDirs), cfg.RubyLibDirs...)
-	return f, nil
+	return rubyagent.Finder(cfg, nil), nil
 }
 
 // warn tells of descriptions that are wrong and do not keep the others from being shown.
