@@ -36,6 +36,7 @@ type method struct {
 // methods are what the Ruby side can call.
 var methods = map[string]method{
 	"task":            {run: runTask},
+	"tasks":           {run: runTasks},
 	"discover":        {run: discover},
 	"data.read":       {run: readData, ending: true},
 	"data.write":      {run: writeData, ending: true},

@@ -105,6 +105,8 @@ type Outcome struct {
 	Start, End time.Time
 	Tries      int
 	Requests   []string // request ids
+
+	unknown []string // properties that the task does not have
 }
 
 // Error returns the failure that ends the playbook, nil when there is none or it may fail.
@@ -136,40 +138,65 @@ func (o *Outcome) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// Run runs a task of type typ. The error is one in the properties, which is a mistake of the plan, or
-// that of ctx; a task that fails is an Outcome.
-func Run(ctx context.Context, env *Env, typ string, properties map[string]any) (*Outcome, error) {
+// Check makes sure that a task of type typ could be run with properties.
+func Check(env *Env, typ string, properties map[string]any) error {
+	_, _, err := prepare(env, typ, properties)
+	return err
+}
+
+// A plan is how to run a task.
+type plan struct {
+	attempter
+	tries           int
+	before, between time.Duration
+}
+
+// prepare reads the properties of a task.
+func prepare(env *Env, typ string, properties map[string]any) (*plan, *Outcome, error) {
 	create, ok := types()[typ]
 	if !ok {
 		names := slices.Sorted(maps.Keys(types()))
-		return nil, fmt.Errorf("unknown type of task %q: want %s", typ, strings.Join(names, " or "))
+		return nil, nil, fmt.Errorf("unknown type of task %q: want %s", typ, strings.Join(names, " or "))
 	}
 	p := props.New("the "+typ+" task", properties)
 	o := &Outcome{
 		Type:        typ,
 		Description: p.Text("description", typ+" task"),
 		FailOK:      p.Bool("fail_ok", false),
-		Start:       time.Now(),
 	}
-	before := p.Seconds("pre_sleep", 0)
-	tries := p.Int("tries", 1, 1)
-	between := p.Seconds("try_sleep", 10*time.Second)
-	task := create(env, p)
+	task := &plan{
+		before:  p.Seconds("pre_sleep", 0),
+		tries:   p.Int("tries", 1, 1),
+		between: p.Seconds("try_sleep", 10*time.Second),
+	}
+	task.attempter = create(env, p)
 	if err := p.Err(); err != nil {
+		return nil, nil, err
+	}
+	o.unknown = p.Unknown()
+	return task, o, nil
+}
+
+// Run runs a task of type typ. The error is one in the properties, which is a mistake of the plan, or
+// that of ctx; a task that fails is an Outcome.
+func Run(ctx context.Context, env *Env, typ string, properties map[string]any) (*Outcome, error) {
+	task, o, err := prepare(env, typ, properties)
+	if err != nil {
 		return nil, err
 	}
-	for _, name := range p.Unknown() {
+	for _, name := range o.unknown {
 		env.Log.Warning("The %s task has no property %q: it is ignored", typ, name)
 	}
 
+	o.Start = time.Now()
 	env.Log.Notice("About to run task: %s", o.Description)
-	if before > 0 {
-		env.Log.Notice("Sleeping %s before the task", seconds(before))
-		if err := Sleep(ctx, before); err != nil {
+	if task.before > 0 {
+		env.Log.Notice("Sleeping %s before the task", seconds(task.before))
+		if err := Sleep(ctx, task.before); err != nil {
 			return nil, err
 		}
 	}
-	err := o.try(ctx, env, task, tries, between)
+	err = o.try(ctx, env, task)
 	o.End = time.Now()
 	if err != nil {
 		return nil, err
@@ -181,7 +208,7 @@ func Run(ctx context.Context, env *Env, typ string, properties map[string]any) (
 }
 
 // try tries until the first success.
-func (o *Outcome) try(ctx context.Context, env *Env, task attempter, tries int, between time.Duration) error {
+func (o *Outcome) try(ctx context.Context, env *Env, task *plan) error {
 	for o.Tries = 1; ; o.Tries++ {
 		a := task.attempt(ctx, env)
 		if err := ctx.Err(); err != nil {
@@ -196,11 +223,11 @@ func (o *Outcome) try(ctx context.Context, env *Env, task attempter, tries int, 
 			return nil
 		}
 		env.Log.Error("%s", a.message)
-		if o.Tries == tries {
+		if o.Tries == task.tries {
 			return nil
 		}
-		env.Log.Warning("Try %d of %d failed, trying again in %s: %s", o.Tries, tries, seconds(between), a.message)
-		if err := Sleep(ctx, between); err != nil {
+		env.Log.Warning("Try %d of %d failed, trying again in %s: %s", o.Tries, task.tries, seconds(task.between), a.message)
+		if err := Sleep(ctx, task.between); err != nil {
 			return err
 		}
 	}
