@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// A Finder finds descriptions: the built-in ones, which cannot be overridden, then those on disk.
+// A Finder finds descriptions: on disk, and else those that are built in. Those of rpcutil and
+// choria_util are always the built-in ones.
 type Finder struct {
 	Builtin []*Agent
 	Dirs    []string // library directories, each searched below choria/agent and mcollective/agent
@@ -39,13 +40,25 @@ func (e *NotFoundError) Hint() string {
 	return "install the description of the agent below a directory of libdir, or list what there is with plugin doc"
 }
 
+// fixed are the built-in agents that nothing on disk can describe otherwise: every node has the same.
+// Of the others a node may have another implementation, with a description of its own.
+var fixed = []string{"choria_util", "rpcutil"}
+
+func (f *Finder) builtin(name string) *Agent {
+	for _, a := range f.Builtin {
+		if a.Metadata.Name == name {
+			return a
+		}
+	}
+	return nil
+}
+
 // Agent returns the description of the agent of that name. The error of an unknown agent, a
 // *NotFoundError, says where it was looked for.
 func (f *Finder) Agent(name string) (*Agent, error) {
-	for _, a := range f.Builtin {
-		if a.Metadata.Name == name {
-			return a, nil
-		}
+	builtin := f.builtin(name)
+	if builtin != nil && slices.Contains(fixed, name) {
+		return builtin, nil
 	}
 	if !isName(name) {
 		return nil, fmt.Errorf("agent %q: want a name of lower case letters, digits and underscores", cut(name, 80))
@@ -53,7 +66,13 @@ func (f *Finder) Agent(name string) (*Agent, error) {
 	last, err := f.last("agent")
 	switch {
 	case last[name] != "":
-		return f.load(last[name])
+		a, err := f.load(last[name])
+		if builtin != nil && errors.Is(err, ErrNoMetadata) {
+			return builtin, nil
+		}
+		return a, err
+	case builtin != nil:
+		return builtin, nil
 	case err != nil:
 		return nil, fmt.Errorf("agent %q: no description found, but not all could be read: %w", name, err)
 	}
@@ -65,8 +84,10 @@ func (f *Finder) Agent(name string) (*Agent, error) {
 func (f *Finder) Agents() ([]*Agent, error) {
 	agents := slices.Clone(f.Builtin)
 	last, err := f.last("agent")
-	for _, a := range agents {
-		delete(last, a.Metadata.Name)
+	for _, name := range fixed {
+		if f.builtin(name) != nil {
+			delete(last, name)
+		}
 	}
 	errs := []error{err}
 	for _, name := range sortedKeys(last) {
@@ -78,6 +99,7 @@ func (f *Finder) Agents() ([]*Agent, error) {
 			errs = append(errs, err)
 			continue
 		}
+		agents = slices.DeleteFunc(agents, func(b *Agent) bool { return b.Metadata.Name == name })
 		agents = append(agents, a)
 	}
 	slices.SortFunc(agents, func(a, b *Agent) int { return strings.Compare(a.Metadata.Name, b.Metadata.Name) })

@@ -50,7 +50,7 @@ func TestFinder(t *testing.T) {
 		got = append(got, a.Metadata.Name+" "+a.Metadata.Version)
 	}
 	want := []string{"choria_util 1.0.0", "filemgr 2.1.0", "linked 1.0.0", "nettest 4.1.0", "package 2.0.0",
-		"process 4.1.0", "puppet 2.0.0", "rpcutil 1.0.0", "shell 1.1.0"}
+		"process 4.1.0", "puppet 2.0.0", "rpcutil 1.0.0", "service 4.1.0", "shell 1.1.0"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("Agents = %q; want %q", got, want)
 	}
@@ -62,10 +62,10 @@ func TestFinder(t *testing.T) {
 		}
 	}
 
-	_, err = f.Agent("service")
+	_, err = f.Agent("nosuch")
 	var missing *NotFoundError
 	if !errors.As(err, &missing) || missing.Hint() == "" {
-		t.Fatalf("Agent(service) = %v; want a NotFoundError", err)
+		t.Fatalf("Agent(nosuch) = %v; want a NotFoundError", err)
 	}
 	for _, dir := range f.Dirs {
 		for _, below := range []string{"choria/agent", "mcollective/agent"} {

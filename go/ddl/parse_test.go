@@ -216,6 +216,20 @@ status always dirlist,file atime,atime_seconds,ctime,ctime_seconds,dir_listing,g
 touch failed file `,
 		"nettest": `connect always fqdn!,port! connect,connect_status,connect_time
 ping always fqdn! rtt`,
+		"package": `apt_checkupdates always  exitcode,outdated_packages,output
+apt_update failed  exitcode,outdated_packages,output
+checkupdates always  exitcode,outdated_packages,output,package_manager
+count failed  exitcode,output
+install failed package!,version arch,ensure,epoch,name,output,provider,release,version
+md5 failed  exitcode,output
+purge failed package! arch,ensure,epoch,name,output,provider,release,version
+refresh failed  exitcode,output
+search always package! available_packages,package_count
+status always package! arch,ensure,epoch,name,output,provider,release,version
+uninstall failed package! arch,ensure,epoch,name,output,provider,release,version
+update failed package! arch,ensure,epoch,name,output,provider,release,version
+yum_checkupdates always  exitcode,outdated_packages,output
+yum_clean failed mode exitcode,output`,
 		"process": `list failed just_zombies,pattern,user pslist`,
 		"rpcutil": `agent_inventory always  agents
 collective_info always  collectives,main_collective
@@ -226,13 +240,23 @@ get_fact always fact! fact,value
 get_facts always facts! values
 inventory always  agents,classes,collectives,data_plugins,facts,machines,main_collective,upgradable,version
 ping always  pong`,
+		"puppet": `disable failed message enabled,status
+enable failed  enabled,status
+last_run_summary always logs changed_resources,config_retrieval_time,config_version,corrected_resources,failed_resources,lastrun,logs,out_of_sync_resources,since_lastrun,summary,total_resources,total_time,type_distribution
+resource always environment,name!,password,type! changed,result
+runonce failed environment,force,ignoreschedules,noop,server,skip_tags,splay,splaylimit,tags,use_cached_catalog initiated_at,summary
+status always  applying,daemon_present,disable_message,enabled,idling,lastrun,message,since_lastrun,status`,
+		"service": `restart failed service! status
+start failed service! status
+status always service! status
+stop failed service! status`,
 		"shell": `kill always handle! 
 list always  jobs
 run always command!,timeout,user exitcode,stderr,stdout,success
 start always command!,user handle
 status always handle!,stderr_offset,stdout_offset exitcode,status,stderr,stdout`,
 	}
-	timeouts := map[string]int{"choria_util": 2, "filemgr": 5, "nettest": 60, "process": 10, "rpcutil": 2, "shell": 180}
+	timeouts := map[string]int{"choria_util": 2, "filemgr": 5, "nettest": 60, "package": 180, "process": 10, "puppet": 20, "rpcutil": 2, "service": 60, "shell": 180}
 	aggregates := map[string]string{
 		"choria_util#info": "summary(choria_version) summary(client_flavour) summary(client_version) summary(connected_server)" +
 			" summary(connector_tls) summary(secure_protocol) summary(srv_domain) summary(using_srv)",
@@ -240,7 +264,24 @@ status always handle!,stderr_offset,stdout_offset exitcode,status,stderr,stdout`
 		"choria_util#machine_states": "summary(machine_names)",
 		"nettest#connect":            "summary(connect_status)",
 		"nettest#ping":               "nettest_mma(rtt)",
+		"package#count":              "summary(output)",
+		"package#install":            "summary(ensure)",
+		"package#md5":                "summary(output)",
+		"package#purge":              "summary(ensure)",
+		"package#search":             "summary(package_count)",
+		"package#status":             "summary(arch) summary(ensure)",
+		"package#uninstall":          "summary(ensure)",
+		"package#update":             "summary(ensure)",
 		"process#list":               "process_summary(pslist)",
+		"puppet#disable":             "boolean_summary(enabled)",
+		"puppet#enable":              "boolean_summary(enabled)",
+		"puppet#last_run_summary":    "average(config_retrieval_time) average(total_resources) average(total_time)",
+		"puppet#resource":            "boolean_summary(changed)",
+		"puppet#status":              "summary(applying) boolean_summary(daemon_present) boolean_summary(enabled) summary(idling) summary(status)",
+		"service#restart":            "summary(status)",
+		"service#start":              "summary(status)",
+		"service#status":             "summary(status)",
+		"service#stop":               "summary(status)",
 		"rpcutil#collective_info":    "summary(collectives)",
 		"rpcutil#daemon_stats":       "summary(agents) summary(version)",
 		"rpcutil#get_config_item":    "summary(value)",

@@ -1,11 +1,12 @@
-// Package agents holds the agents that every node has: filemgr, nettest, process and shell, with
-// the data of the Ruby agents of those names.
+// Package agents holds the agents that every node has: filemgr, nettest, package, process, puppet,
+// service and shell, with the data of the Ruby agents of those names.
 package agents
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"choria.io/choria/go/agent"
 	"choria.io/choria/go/ddl"
@@ -25,9 +26,11 @@ func (s setting) or(key, other string) string {
 	return other
 }
 
-// All returns all agents of the package, sorted by name. get looks up configuration keys and may be nil.
+// All returns all agents of the package that make sense on this machine, sorted by name: package needs a
+// package manager that it knows, puppet needs Puppet. get looks up configuration keys and may be nil.
 func All(get func(key string) (value string, ok bool)) []*agent.Agent {
-	return []*agent.Agent{Filemgr(get), Nettest(), Process(), Shell(get)}
+	all := []*agent.Agent{Filemgr(get), Nettest(), Package(get), Process(), Puppet(get), Service(get), Shell(get)}
+	return slices.DeleteFunc(all, func(a *agent.Agent) bool { return a == nil })
 }
 
 // Data returns the data plugins of the package.

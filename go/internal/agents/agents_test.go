@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"choria.io/choria/go/agent"
 )
@@ -89,7 +90,8 @@ func TestAll(t *testing.T) {
 			t.Errorf("%s has actions %q; its description has %q", a.DDL.Metadata.Name, actions, a.DDL.ActionNames())
 		}
 	}
-	if want := []string{"filemgr", "nettest", "process", "shell"}; !reflect.DeepEqual(names, want) {
+	// Tests run on Debian with Puppet.
+	if want := []string{"filemgr", "nettest", "package", "process", "puppet", "service", "shell"}; !reflect.DeepEqual(names, want) {
 		t.Errorf("All = %q; want %q", names, want)
 	}
 }
@@ -172,4 +174,14 @@ func encode(t testing.TB, v any) json.RawMessage {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// await waits for what another process does.
+func await(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(60 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waiting for %s", what)
+		}
+	}
 }
