@@ -46,12 +46,6 @@ func check(cfg *config.Config) error {
 	switch {
 	case len(cfg.Adapters) > 0:
 		return errors.New("plugin.choria.adapters: this release has no data adapters")
-	case cfg.GatewayPort > 0 || len(cfg.GatewayRemotes) > 0:
-		return errors.New("plugin.choria.network.gateway_port: this release has no gateways to other clusters")
-	case cfg.LeafnodePort > 0 || len(cfg.LeafnodeRemotes) > 0:
-		return errors.New("plugin.choria.network.leafnode_port: this release has no leafnodes")
-	case cfg.WebsocketPort > 0:
-		return errors.New("plugin.choria.network.websocket_port: this release has no websocket port")
 	case !cfg.BrokerNetwork && !cfg.BrokerFederation:
 		return &hinted{errors.New("there is nothing to run"), "plugin.choria.broker_network = true makes this a broker, plugin.choria.broker_federation = true a federation broker"}
 	}

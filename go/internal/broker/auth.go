@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -104,7 +105,7 @@ func (a *authenticator) start(srv *server.Server) error {
 func (a *authenticator) Check(c server.ClientAuthentication) bool {
 	var err error
 	switch c.Kind() {
-	case server.CLIENT:
+	case server.CLIENT, server.LEAF:
 		err = a.client(c)
 	case server.ROUTER:
 		err = a.peer(c)
@@ -118,7 +119,7 @@ func (a *authenticator) Check(c server.ClientAuthentication) bool {
 	return true
 }
 
-// client decides about a node or a client. An error refuses it.
+// client decides about a node, a client or a leafnode. An error refuses it.
 func (a *authenticator) client(c server.ClientAuthentication) error {
 	opts := c.GetOpts()
 	state := c.GetTLSConnectionState()
@@ -143,6 +144,8 @@ func (a *authenticator) client(c server.ClientAuthentication) error {
 		return errors.New("it presents a token, and tokens are not accepted here")
 	case a.tls && cert == nil && !local:
 		return errors.New("it has no certificate from our CA")
+	case c.Kind() == server.LEAF && !a.isClient(c):
+		return errors.New("a leafnode may do everything, and its address is not in plugin.choria.network.client_hosts")
 	}
 	c.RegisterUser(&server.User{Username: certName(cert), Account: a.main, Permissions: a.permissions(c, local)})
 	a.remember(c, cert)
@@ -151,15 +154,8 @@ func (a *authenticator) client(c server.ClientAuthentication) error {
 
 // permissions returns what an ordinary connection may do, nil for everything.
 func (a *authenticator) permissions(c server.ClientAuthentication, local bool) *server.Permissions {
-	if local || len(a.clientHosts) == 0 {
+	if local || a.isClient(c) {
 		return nil
-	}
-	if addr, ok := remote(c); ok {
-		for _, p := range a.clientHosts {
-			if p.Contains(addr) {
-				return nil
-			}
-		}
 	}
 	if a.denyServers {
 		a.log.Warn("connection may do nothing, its address is not in client_hosts", "peer", address(c), "name", clip(c.GetOpts().Name))
@@ -169,6 +165,15 @@ func (a *authenticator) permissions(c server.ClientAuthentication, local bool) *
 		}
 	}
 	return serverPermissions()
+}
+
+// isClient reports whether c is from where clients may be: anywhere, unless client_hosts says where.
+func (a *authenticator) isClient(c server.ClientAuthentication) bool {
+	if len(a.clientHosts) == 0 {
+		return true
+	}
+	addr, ok := remoteAddr(c)
+	return ok && slices.ContainsFunc(a.clientHosts, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // serverPermissions is what a node may do: answer, but not ask. Source: protocol section 10.3,
@@ -218,20 +223,17 @@ func (a *authenticator) peer(c server.ClientAuthentication) error {
 	if cert == nil {
 		return errors.New("a broker without a certificate from our CA")
 	}
-	if names[strings.ToLower(cert.Subject.CommonName)] {
+	if certFor(cert, names) {
 		return nil
 	}
-	for _, n := range cert.DNSNames {
-		if names[strings.ToLower(n)] {
-			return nil
-		}
-	}
-	for _, ip := range cert.IPAddresses {
-		if names[ip.String()] {
-			return nil
-		}
-	}
 	return fmt.Errorf("its certificate %q is not that of a broker in plugin.choria.network.peers", clip(cert.Subject.CommonName))
+}
+
+// certFor reports whether a certificate is for one of names: host names in lower case, and addresses.
+func certFor(cert *x509.Certificate, names map[string]bool) bool {
+	return names[strings.ToLower(cert.Subject.CommonName)] ||
+		slices.ContainsFunc(cert.DNSNames, func(n string) bool { return names[strings.ToLower(n)] }) ||
+		slices.ContainsFunc(cert.IPAddresses, func(ip net.IP) bool { return names[ip.String()] })
 }
 
 // verified returns the certificate of a client that crypto/tls has verified, nil when there is none.
@@ -259,7 +261,7 @@ func inProcess(c server.ClientAuthentication) bool {
 	return addr != nil && addr.Network() == "pipe"
 }
 
-func remote(c server.ClientAuthentication) (netip.Addr, bool) {
+func remoteAddr(c server.ClientAuthentication) (netip.Addr, bool) {
 	addr, ok := c.RemoteAddress().(*net.TCPAddr)
 	if !ok {
 		return netip.Addr{}, false

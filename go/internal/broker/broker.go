@@ -63,7 +63,8 @@ type Broker struct {
 	auth *authenticator
 	size int // brokers of the cluster with this one, as configured; set by findPeers
 
-	storeCheck time.Duration // see storeCheck
+	storeCheck   time.Duration // see storeCheck
+	leafInterval time.Duration // see leafInterval
 
 	srv   atomic.Pointer[server.Server] // nil until it listens
 	ready chan struct{}
@@ -83,7 +84,7 @@ func New(cfg *config.Config, o Options) (*Broker, error) {
 	if o.Security == nil && cfg.ForceClientTLS {
 		return nil, errors.New("plugin.choria.network.client_tls_force_required: there is no certificate, TLS is off")
 	}
-	b := &Broker{cfg: cfg, o: o, log: o.Log, ready: make(chan struct{}), storeCheck: storeCheck}
+	b := &Broker{cfg: cfg, o: o, log: o.Log, ready: make(chan struct{}), storeCheck: storeCheck, leafInterval: leafInterval}
 	var err error
 	if b.auth, err = newAuthenticator(cfg, o.Security, o.Log); err != nil {
 		return nil, err
@@ -115,6 +116,9 @@ func (b *Broker) Run(ctx context.Context) error {
 	if err := b.auth.start(srv); err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
+	if err := b.addMappings(); err != nil {
+		return err
+	}
 	srv.Start()
 	defer func() {
 		srv.Shutdown()
@@ -130,6 +134,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.auth.dropRevoked(gctx, b.o.RevocationInterval) })
 	g.Go(func() error { return b.streams(gctx, srv) })
+	g.Go(func() error { return b.answerAbout(gctx) })
+	g.Go(func() error { return b.countLeafnodes(gctx, srv) })
 	g.Go(func() error {
 		select {
 		case <-gctx.Done():

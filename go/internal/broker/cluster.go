@@ -104,11 +104,24 @@ func (b *Broker) checkPorts() error {
 		b.log.Warn("there is no IPv6 on this machine, listening on IPv4 alone")
 		b.opts.Host = host
 	}
-	if b.opts.Cluster.Port == 0 {
-		return nil
+	for _, l := range []struct {
+		key  string
+		host *string
+		port int
+	}{
+		{"plugin.choria.network.peer_port", &b.opts.Cluster.Host, b.opts.Cluster.Port},
+		{"plugin.choria.network.leafnode_port", &b.opts.LeafNode.Host, b.opts.LeafNode.Port},
+		{"plugin.choria.network.gateway_port", &b.opts.Gateway.Host, b.opts.Gateway.Port},
+		{"plugin.choria.network.websocket_port", &b.opts.Websocket.Host, b.opts.Websocket.Port},
+	} {
+		if l.port == 0 {
+			continue
+		}
+		if *l.host, err = checkPort(l.key, *l.host, l.port); err != nil {
+			return err
+		}
 	}
-	b.opts.Cluster.Host, err = checkPort("plugin.choria.network.peer_port", b.opts.Cluster.Host, b.opts.Cluster.Port)
-	return err
+	return nil
 }
 
 // checkPort listens on a port and stops at once. It returns the host to listen on: where a machine

@@ -19,6 +19,8 @@ func (b *Broker) monitor(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch r.URL.Path {
+	case AboutPath:
+		b.serveAbout(w)
 	case server.RootPath:
 		srv.HandleRoot(w, r)
 	case server.VarzPath:
@@ -118,6 +120,10 @@ func (b *Broker) describe(r *metrics.Registry) {
 	gauge("slow_consumers", "Connections closed because they did not keep up", func(v *server.Varz) float64 { return float64(v.SlowConsumers) })
 	gauge("subscriptions", "Subscriptions", func(v *server.Varz) float64 { return float64(v.Subscriptions) })
 
+	if b.o.Security != nil {
+		r.GaugeFunc("choria_network_certificate_expires_timestamp_seconds", "When the certificate of this broker expires, in seconds since 1970 UTC",
+			func() float64 { return float64(b.o.Security.Expires().Unix()) }, "identity", b.cfg.Identity)
+	}
 	if b.cfg.StreamStore == "" {
 		return
 	}

@@ -47,6 +47,13 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 	if err := streamOptions(cfg, o); err != nil {
 		return nil, err
 	}
+	if err := b.leafnodeOptions(o); err != nil {
+		return nil, err
+	}
+	if err := b.gatewayOptions(o); err != nil {
+		return nil, err
+	}
+	b.websocketOptions(o)
 	if b.o.Security != nil {
 		o.TLS = true
 		o.TLSConfig = clientTLS(b.o.Security)

@@ -111,7 +111,7 @@ type ended int
 // is what the program was called as.
 func Main(ctx context.Context, program string, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
 	e := &env{ctx: ctx, name: filepath.Base(program), stdin: stdin, stdout: stdout, stderr: stderr}
-	if len(args) > 0 && daemons[args[0]] != "" {
+	if handsOver(args) {
 		return e.report(e.handOver(daemons[args[0]], args[1:]))
 	}
 	args, err := extraOptions(args, os.Getenv("MCOLLECTIVE_EXTRA_OPTS"))

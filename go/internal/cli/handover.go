@@ -18,12 +18,33 @@ var daemons = map[string]string{
 	"broker": "choria-broker",
 }
 
+// handsOver reports whether the command line is that of another program, but for what choria itself
+// does for people: broker info.
+func handsOver(args []string) bool {
+	if len(args) == 0 || daemons[args[0]] == "" {
+		return false
+	}
+	help := len(args) == 1 || args[1] == "--help" || args[1] == "-h"
+	return args[0] != "broker" || !help && args[1] != "info"
+}
+
 // addServer and addBroker are there for the help; Main has handed over before it parses anything.
 func addServer(e *env, app *kingpin.Application) {
 	addDaemon(e, app, "server", "Runs the node: hands over to choria-server.")
 }
 func addBroker(e *env, app *kingpin.Application) {
-	addDaemon(e, app, "broker", "Runs a broker: hands over to choria-broker.")
+	cmd := app.Command("broker", "Runs a broker, or shows what brokers do.")
+	run := cmd.Command("run", "Runs a broker: hands over to choria-broker.")
+	run.HelpLong(fmt.Sprintf(`The program is looked for beside %[1]s, then in PATH.
+
+Examples:
+  %[1]s broker run --config /etc/choria/broker.conf
+`, e.name))
+	args := run.Arg("args", "Arguments of the program").Strings()
+	run.Action(func(*kingpin.ParseContext) error {
+		return e.handOver(daemons["broker"], append([]string{"run"}, *args...))
+	})
+	addBrokerInfo(e, cmd)
 }
 
 func addDaemon(e *env, app *kingpin.Application, name, help string) {

@@ -80,14 +80,20 @@ func (s *screen) table(headings []string, rows [][]string) {
 	}
 }
 
-// fields prints names and values below one another, those without a value left out.
-func (s *screen) fields(pairs [][2]string) {
+// width returns how wide the names of fields are.
+func (s *screen) width(pairs [][2]string) int {
 	width := 0
 	for _, p := range pairs {
 		if p[1] != "" {
 			width = max(width, utf8.RuneCountInString(p[0]))
 		}
 	}
+	return width
+}
+
+// fields prints names and values below one another, those without a value left out.
+func (s *screen) fields(pairs [][2]string) {
+	width := s.width(pairs)
 	for _, p := range pairs {
 		if p[1] != "" {
 			s.printf("%s: %s\n", s.paint(bold, padLeft(p[0], width)), printable(p[1]))

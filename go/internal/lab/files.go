@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -22,6 +23,9 @@ const (
 	firstNodeStatsPort = 9001
 )
 
+// systemUser is who may ask brokers how they are.
+const systemUser = "system"
+
 // A plan is all that is decided about a lab before anything is written.
 type plan struct {
 	dir               string
@@ -33,6 +37,7 @@ type plan struct {
 	federationBrokers []string  // names
 	federated         int       // how many of the networks are sites
 	extra             extra
+	password          string // of the system user, for broker info
 	daemons           []daemon
 	fleets            []*fleet.Spec // of nodes that share processes
 	files             map[string]file
@@ -56,7 +61,8 @@ type file struct {
 // plan decides names, addresses, keys and the content of all files.
 func (n *Network) plan(dir string, b *block) (*plan, error) {
 	p := &plan{
-		dir: dir, block: b, user: clientName(), files: map[string]file{},
+		password: rand.Text(),
+		dir:      dir, block: b, user: clientName(), files: map[string]file{},
 		extra: extra{NoTLS: n.NoTLS, Agents: n.Agents, Collectives: n.Collectives},
 	}
 	ca, err := pki.New("Choria Lab CA")
@@ -85,7 +91,7 @@ func (n *Network) plan(dir string, b *block) (*plan, error) {
 	if err := p.issue(ca, pki.Request{Name: p.user, RSA: true}); err != nil {
 		return nil, err
 	}
-	p.files["client.conf"] = file{p.clientConfig(), 0o644}
+	p.files["client.conf"] = file{p.clientConfig(), 0o600}
 	suite, err := p.suite()
 	if err != nil {
 		return nil, err
@@ -158,6 +164,8 @@ func (p *plan) brokerConfig(i int) []byte {
 	m["plugin.choria.stats_address"] = p.block.address(i + 1)
 	m["plugin.choria.stats_port"] = fmt.Sprint(statsPort)
 	m["plugin.choria.network.stream.store"] = p.path("streams", name)
+	m["plugin.choria.network.system.user"] = systemUser
+	m["plugin.choria.network.system.password"] = p.password
 	if net := p.networkOfBroker(i); net.brokers > 1 {
 		m["plugin.choria.network.peers"] = strings.Join(p.addresses(net, peerPort), ", ")
 		m["plugin.choria.network.peer_port"] = fmt.Sprint(peerPort)
@@ -220,6 +228,8 @@ func (p *plan) clientConfig() []byte {
 	m["loglevel"] = "warn"
 	m["collectives"] = strings.Join(fleet.Collectives(p.extra.Collectives), ", ")
 	m["main_collective"] = fleet.MainCollective
+	m["plugin.choria.network.system.user"] = systemUser
+	m["plugin.choria.network.system.password"] = p.password
 	p.connectClient(m)
 	return settings(m)
 }
