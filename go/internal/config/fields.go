@@ -145,6 +145,9 @@ type Config struct {
 	RubyForks     int           `key:"plugin.choria.ruby.forks" default:"8" min:"1" max:"256" scope:"S" doc:"How many requests of one Ruby agent run at once; others wait"`
 	RubyMemory    int           `key:"plugin.choria.ruby.memory" default:"300" min:"30" scope:"S" doc:"MiB of memory above which a loaded Ruby agent is loaded anew"`
 
+	_ struct{} `key:"plugin.choria.tasks.directory" type:"path" derived:"/opt/puppetlabs/mcollective as root, ~/.puppetlabs/mcollective otherwise" scope:"S" doc:"Directory of the files of Bolt tasks and of what their runs leave"`
+	_ struct{} `key:"plugin.choria.tasks.wrapper_path" type:"path" derived:"task_wrapper or execution_wrapper of Puppet" scope:"S" doc:"Program that runs Bolt tasks"`
+	_ struct{} `key:"plugin.choria.tasks.own_status_only" type:"bool" default:"true" scope:"S" doc:"Show the status of a Bolt task to its caller alone"`
 	_ struct{} `key:"plugin.*.activate_agent" type:"bool" default:"true" scope:"S" doc:"Whether the agent of that name is started"`
 	_ struct{} `key:"plugin.*.agent_shim" type:"path" scope:"S" doc:"Program that runs the Ruby agent of that name, in place of plugin.choria.agent_provider.mcorpc.agent_shim"`
 	_ struct{} `key:"plugin.*.ruby_mode" enum:"warm oneshot" derived:"plugin.choria.ruby.mode" scope:"S" doc:"How the Ruby agent of that name is run"`

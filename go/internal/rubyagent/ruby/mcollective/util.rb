@@ -3,6 +3,9 @@
 module MCollective
   # Odds and ends that agents call.
   module Util
+    autoload :Choria, File.join(__dir__, 'util', 'choria.rb')
+    autoload :TasksSupport, File.join(__dir__, 'util', 'tasks_support.rb')
+
     COLORS = { red: "\e[31m", green: "\e[32m", yellow: "\e[33m", cyan: "\e[36m", bold: "\e[1m",
                reset: "\e[0m" }.freeze
 
