@@ -53,23 +53,29 @@ var methods = map[string]method{
 }
 
 // serve answers one call. One that the end of ctx has cut short gets no answer: the interrupt that is on its
-// way is the answer, and any other could be caught by the plan.
-func (s *Session) serve(ctx context.Context, m *message) {
+// way is the answer, and any other could be caught by the plan. What is called while the plan unwinds is cut
+// short by the end of unwinding alone.
+func (s *Session) serve(ctx, unwinding context.Context, m *message) {
 	method, ok := methods[m.Method]
 	if !ok {
 		method.run = func(context.Context, *call, map[string]any) (any, error) {
 			return nil, fmt.Errorf("the playbook host does not know %q", m.Method)
 		}
 	}
-	if ctx.Err() != nil && method.ending {
+	switch {
+	case m.Ending:
+		s.cleaning.Add(1)
+		defer s.cleaning.Add(-1)
+		ctx = unwinding
+	case ctx.Err() != nil && method.ending:
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), unwind)
+		ctx, cancel = context.WithTimeout(unwinding, unwind)
 		defer cancel()
 	}
 	c := &call{s, frame{m.File, m.Line}}
 	var result any
 	err := s.locks.lost()
-	if err == nil || method.unlocked {
+	if err == nil || method.unlocked || m.Ending {
 		result, err = c.run(ctx, method, m.Params)
 	}
 	if ctx.Err() != nil {

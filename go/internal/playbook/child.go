@@ -41,6 +41,12 @@ type message struct {
 	Params json.RawMessage `json:"params"`
 	File   string          `json:"file"` // where in the plan the call was made
 	Line   int             `json:"line"`
+
+	// Ending calls are made by a block that has to run to its end, also in a plan that was interrupted.
+	Ending bool `json:"ending"`
+
+	// Async calls are made by one of several branches: others go on meanwhile.
+	Async bool `json:"async"`
 }
 
 // startChild starts ruby on the runner of the bundled modules. What it prints goes to log.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/uuid/v5"
@@ -56,6 +57,8 @@ type Session struct {
 	ready   *Ready
 	data    *store.Env
 	locks   locks
+
+	cleaning atomic.Int32 // calls that blocks make that have to run to their end
 
 	mu     sync.Mutex
 	tasks  []reportTask
@@ -265,14 +268,21 @@ func (s *Session) Run(ctx context.Context, parameters map[string]any) (*Outcome,
 	stop := context.AfterFunc(ctx, func() { s.interrupt(done) })
 	defer stop()
 
-	// A plan makes one call at a time, so calls are served right here. One whose caller has ended is
-	// cancelled.
+	// A plan makes one call at a time, so calls are served right here, apart from those of branches. One whose
+	// caller has ended is cancelled.
+	unwinding, cancelAll := context.WithCancel(context.WithoutCancel(ctx))
 	callCtx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	var calls sync.WaitGroup
+	defer func() {
+		cancel()
+		cancelAll()
+		calls.Wait()
+	}()
 	go func() {
 		select {
 		case <-s.child.exited:
 			cancel()
+			cancelAll()
 		case <-done:
 		}
 	}()
@@ -305,19 +315,28 @@ func (s *Session) Run(ctx context.Context, parameters map[string]any) (*Outcome,
 			defer s.mu.Unlock()
 			o.Result, o.Failure, o.Failed = done.Result, done.Error, s.failed
 			return o, nil
+		case m.ID != 0 && m.Async:
+			calls.Go(func() { s.serve(callCtx, unwinding, m) })
 		case m.ID != 0:
-			s.serve(callCtx, m)
+			s.serve(callCtx, unwinding, m)
 		}
 	}
 }
 
-// interrupt makes the plan unwind, and ends it by force if it does not.
+// interrupt makes the plan unwind, and ends it by force if it does not. What it cleans up may take its time: a
+// second signal ends us, and the plan with us.
 func (s *Session) interrupt(done <-chan struct{}) {
 	s.child.interrupt()
-	select {
-	case <-done:
-	case <-time.After(unwind):
-		s.child.kill()
+	for {
+		select {
+		case <-done:
+			return
+		case <-time.After(unwind):
+		}
+		if s.cleaning.Load() == 0 {
+			s.child.kill()
+			return
+		}
 	}
 }
 

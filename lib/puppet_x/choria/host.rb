@@ -1,7 +1,9 @@
 # frozen_string_literal: true
 
 require 'json'
+require_relative 'branches'
 require_relative 'error'
+require_relative 'shelter'
 require_relative 'values'
 
 module PuppetX
@@ -39,6 +41,11 @@ module PuppetX
         @last = 0
       end
 
+      # @return [Branches] what runs blocks of the plan at the same time
+      def branches
+        @branches ||= Branches.new { receive }
+      end
+
       # Waits for the next message.
       def receive
         line = @socket.gets
@@ -51,7 +58,12 @@ module PuppetX
       def call(method, params)
         id = @last += 1
         file, line = Puppet::Pops::PuppetStack.top_of_stack
-        notify(method, Values.pack(params), 'id' => id, 'file' => file, 'line' => line)
+        more = { 'id' => id, 'file' => file, 'line' => line }
+        more['ending'] = true if Shelter.current.inside?
+        more['async'] = true if branches.inside?
+        notify(method, Values.pack(params), more)
+        return unpack(branches.await(id)) if branches.inside?
+
         loop do
           answer = receive
           # Of a call that was interrupted the answer comes later.

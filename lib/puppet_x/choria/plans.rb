@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative 'cleanup'
 require_relative 'error'
 
 module PuppetX
@@ -29,6 +30,10 @@ module PuppetX
       #
       # @return [Object] what the plan returned, or else its last value
       def call(plan, arguments)
+        Cleanup.around { evaluate(plan, arguments) }
+      end
+
+      def evaluate(plan, arguments)
         jump = catch(:return) do
           Puppet.lookup(:global_scope).with_global_scope do |scope|
             return catch(:next) { dispatcher(plan).call_by_name_with_scope(scope, arguments, true) }

@@ -36,6 +36,7 @@ module PuppetX
       def main
         load_puppet
         @host = Host.new(@socket)
+        Shelter.install
         Host.current = @host
         serve(@host.receive['params'])
       rescue Interrupt => e
