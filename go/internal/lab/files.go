@@ -197,10 +197,19 @@ func (p *plan) addNode(i int) error {
 	m["plugin.choria.stats_address"] = p.block.address(1)
 	m["plugin.choria.stats_port"] = fmt.Sprint(firstNodeStatsPort + i)
 	m["plugin.shell.state_path"] = p.path("run", name+".jobs")
+	// Not the Puppet agent of this machine: each node disables and runs one of its own.
+	m["plugin.puppet.config"] = p.path("etc", name, "puppet.conf")
+	m["plugin.puppet.statedir"] = p.path("puppet", name, "state")
+	m["plugin.puppet.rundir"] = p.path("puppet", name, "run")
 	m["rpcaudit"] = "true"
 	m["plugin.rpcaudit.logfile"] = p.path("log", name+".audit.log")
 	p.addDaemon(name, "choria-server", settings(m))
 	p.files["etc/"+name+"/facts.json"] = file{append(facts, '\n'), 0o644}
+	p.files["etc/"+name+"/puppet.conf"] = file{fmt.Appendf(nil,
+		"[main]\nconfdir = %[1]s\nvardir = %[1]s\nstatedir = %[1]s/state\nrundir = %[1]s/run\nlogdir = %[1]s/log\nssldir = %[1]s/ssl\ncertname = %[2]s\n",
+		p.path("puppet", name), name), 0o644}
+	p.files["puppet/"+name+"/state/.keep"] = file{nil, 0o644}
+	p.files["puppet/"+name+"/run/.keep"] = file{nil, 0o644}
 	p.files["etc/"+name+"/classes.txt"] = file{[]byte(strings.Join(n.Classes, "\n") + "\n"), 0o644}
 	p.addPolicy(name)
 	return nil

@@ -24,6 +24,13 @@ import (
 // configuration of a client and the broker's port.
 func newNetwork(t *testing.T, nodes ...string) (config, port string) {
 	t.Helper()
+	return newPuppetNetwork(t, t.TempDir(), nodes...)
+}
+
+// newPuppetNetwork is newNetwork with the state of the Puppet agents below dir/NODE: nothing a node is asked
+// touches the Puppet agent of this machine.
+func newPuppetNetwork(t *testing.T, dir string, nodes ...string) (config, port string) {
+	t.Helper()
 	site := labtest.TLSBroker(t)
 	u, err := url.Parse(site.URL)
 	if err != nil {
@@ -35,7 +42,16 @@ func newNetwork(t *testing.T, nodes ...string) (config, port string) {
 	for i, name := range nodes {
 		site.Issue(t, pki.Request{Name: name})
 		ready := make(chan struct{})
+		for _, sub := range []string{"state", "run"} {
+			if err := os.MkdirAll(filepath.Join(dir, name, sub), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
 		s := &choria.Server{
+			Settings: map[string]string{
+				"plugin.puppet.statedir": filepath.Join(dir, name, "state"),
+				"plugin.puppet.rundir":   filepath.Join(dir, name, "run"),
+			},
 			Identity: name, Brokers: []string{u.Host}, Standard: true, Ready: func() { close(ready) },
 			TLS: &choria.TLS{
 				CA:          filepath.Join(site.Dir, "ca.pem"),
