@@ -231,7 +231,9 @@ func TestRubyAgents(t *testing.T) {
 	}
 
 	var kB map[string]int
-	defer func() { t.Logf("anonymous %d kB before the first request, %d kB idle again", before["RssAnon"], kB["RssAnon"]) }()
+	defer func() {
+		t.Logf("anonymous %d kB before the first request, %d kB idle again", before["RssAnon"], kB["RssAnon"])
+	}()
 	d.await("processes to end and the memory to shrink", func() bool {
 		kB = d.memory()
 		return len(d.children()) == 0 && kB["RssAnon"] <= before["RssAnon"]+remainder
