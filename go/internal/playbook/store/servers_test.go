@@ -3,9 +3,6 @@ package store_test
 import (
 	"context"
 	"encoding/json"
-	"net"
-	"net/http"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -13,47 +10,13 @@ import (
 	"choria.io/choria/go/internal/broker"
 	"choria.io/choria/go/internal/lab/labtest"
 	"choria.io/choria/go/internal/playbook/store"
+	"choria.io/choria/go/internal/playbook/tasktest"
 	"choria.io/choria/go/internal/streams"
 	"choria.io/choria/go/internal/transport"
 )
 
 // patience is how long to wait for what must come, on a machine that is busy with other tests.
 const patience = time.Minute
-
-// freePort returns the address of a port that nobody listens on.
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// startEtcd runs a real etcd until the test ends.
-func startEtcd(t testing.TB) (url string) {
-	t.Helper()
-	url = "http://" + freePort(t)
-	cmd := exec.Command("etcd", "--data-dir", filepath.Join(t.TempDir(), "etcd"), "--unsafe-no-fsync", "--log-level", "error",
-		"--listen-client-urls", url, "--advertise-client-urls", url, "--listen-peer-urls", "http://127.0.0.1:0")
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("etcd: %v: install the package etcd-server", err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	await(t, "etcd", func() bool {
-		response, err := http.Get(url + "/health")
-		if err != nil {
-			return false
-		}
-		response.Body.Close()
-		return response.StatusCode == http.StatusOK
-	})
-	return url
-}
 
 // await waits until a condition holds.
 func await(t testing.TB, what string, holds func() bool) {
@@ -121,7 +84,7 @@ type backend struct {
 func backends(t *testing.T) []backend {
 	t.Helper()
 	dir := t.TempDir()
-	etcd, bucket := startEtcd(t), startBroker(t)
+	etcd, bucket := tasktest.Etcd(t), startBroker(t)
 	stand, consul := newConsulStandIn(t)
 	return []backend{
 		{name: "memory", properties: map[string]any{"type": "memory"}},
@@ -131,7 +94,7 @@ func backends(t *testing.T) []backend {
 		{
 			name: "etcd", textOnly: true, ttl: 2 * time.Second,
 			// The first of several servers cannot be reached.
-			properties: map[string]any{"type": "etcd", "url": []any{"http://" + freePort(t), etcd}, "ttl": json.Number("2")},
+			properties: map[string]any{"type": "etcd", "url": []any{"http://" + tasktest.FreePort(t), etcd}, "ttl": json.Number("2")},
 			steal: func(t *testing.T, env *store.Env, lock string) {
 				if err := env.Delete(t.Context(), "choria.lock/"+lock, map[string]any{"type": "etcd", "url": etcd}); err != nil {
 					t.Fatal(err)
