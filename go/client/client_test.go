@@ -541,3 +541,26 @@ func closedPort(t *testing.T) string {
 	defer l.Close()
 	return l.Addr().String()
 }
+
+// Answers that keep coming for longer than the discovery timeout are all heard: it is the silence that
+// ends a discovery.
+func TestDiscoverWhileAnswersCome(t *testing.T) {
+	site := labtest.TLSBroker(t)
+	f := newNodes(t, site, ok)
+	const nodes, every, timeout = 20, 100 * time.Millisecond, time.Second
+	f.subscribe("mcollective.broadcast.agent.discovery", func(tr *protocol.Transport, r *protocol.Request) {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for _, name := range names(nodes) {
+			<-tick.C
+			f.reply(name, tr, r, "pong")
+		}
+	})
+	if err := f.conn.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := open(t, site).Discover(t.Context(), client.Discovery{Timeout: timeout})
+	if err != nil || len(got) != nodes {
+		t.Errorf("discovered %v, %v; want %d nodes", got, err, nodes)
+	}
+}

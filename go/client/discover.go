@@ -27,12 +27,14 @@ type Discovery struct {
 
 	Method string // empty: the configured one; mc and broadcast are the same
 
-	// Timeout is the longest time that answers are waited for. Zero means the configured
-	// discovery_timeout, 2 s.
+	// Timeout is the longest time that the first answer, and each further one, is waited for; with
+	// Fixed, and for Ping, all of them. Zero means the configured discovery_timeout, 2 s.
 	Timeout time.Duration
 
-	// Fixed waits the whole Timeout instead of ending when answers have clearly dried up: when
-	// nobody has answered for four times the longest wait so far, and at least 300 ms.
+	// Fixed waits for the whole Timeout and no longer, instead of ending when answers have clearly
+	// dried up: when nobody has answered for four times the longest wait so far, for a quarter of the
+	// time that it has taken, and for 300 ms. As long as answers keep coming nothing else ends it
+	// before a minute has passed.
 	Fixed bool
 
 	// Options are of the method. Nil means default_discovery_options when Method is the configured
@@ -247,6 +249,7 @@ func (c *Client) ping(ctx context.Context, d Discovery, w *window, expect int, e
 		expect:   expect,
 		conn:     conn,
 		client:   c,
+		sub:      sub,
 		absent:   absent,
 		unserved: unserved{sites: sites},
 	}
@@ -310,6 +313,7 @@ type listening struct {
 	expect  int       // zero: nobody knows
 	start   time.Time // when it was sent
 	send    func() error
+	sub     *transport.Sub // where answers arrive
 	conn    *transport.Conn
 	client  *Client
 
@@ -329,8 +333,11 @@ func (l *listening) run(ctx context.Context, each func(Pong) bool) error {
 	deadline := l.start.Add(l.timeout)
 	if l.window != nil {
 		l.window.start = l.start
+		deadline = l.start.Add(max(l.timeout, windowLongest))
 	}
 	seen := map[string]struct{}{}
+	var received <-chan struct{} // closed when what the broker has for us is here; nil: nobody has asked
+	quiet := false               // nothing has come since then
 	for {
 		select {
 		case p := <-l.answers:
@@ -342,11 +349,10 @@ func (l *listening) run(ctx context.Context, each func(Pong) bool) error {
 				return nil
 			}
 			if l.window != nil {
+				quiet = false
 				l.window.answer(p.at)
 				end, _ := l.window.end()
-				if deadline.Before(end) {
-					end = deadline
-				}
+				end = earliest(end, p.at.Add(l.timeout), deadline)
 				timer.Reset(time.Until(end))
 			}
 		case i := <-l.absent:
@@ -354,14 +360,29 @@ func (l *listening) run(ctx context.Context, each func(Pong) bool) error {
 				return fmt.Errorf("discovery: %w", err)
 			}
 		case <-timer.C:
-			if len(l.answers) > 0 {
-				timer.Reset(0) // what has arrived counts
+			if l.waiting() && time.Now().Before(deadline.Add(l.timeout)) {
+				timer.Reset(time.Millisecond) // what has arrived counts
 				continue
 			}
 			if l.conn.Server() == "" {
 				return fmt.Errorf("discovery: %w", ErrConnectionLost)
 			}
-			return nil
+			if l.window == nil || len(seen) == 0 || time.Now().After(deadline) {
+				return nil
+			}
+			if received == nil {
+				quiet = true
+				received = l.receive(ctx)
+			}
+		case <-received:
+			received = nil
+			switch {
+			case !quiet: // the clock runs again
+			case l.waiting():
+				timer.Reset(time.Millisecond)
+			default:
+				return nil
+			}
 		case <-restored:
 			// Nodes lost the broker too and come back one after the other, so they get all the time.
 			l.client.log.Warn("connection restored during discovery, asking again")
@@ -375,4 +396,27 @@ func (l *listening) run(ctx context.Context, each func(Pong) bool) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// waiting reports whether answers have arrived that were not looked at yet.
+func (l *listening) waiting() bool { return len(l.answers) > 0 || l.sub.Waiting() > 0 }
+
+// receive returns a channel that is closed when all that the broker has for us so far has arrived: where
+// thousands answer, or processors are busy, silence can mean that answers wait in the broker.
+func (l *listening) receive(ctx context.Context) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ctx, cancel := context.WithTimeout(ctx, l.timeout)
+		defer cancel()
+		if err := l.conn.Flush(ctx); err != nil {
+			l.client.log.Debug("discovery ends without the word of the broker", "err", err)
+		}
+	}()
+	return done
+}
+
+// earliest returns the first of some times.
+func earliest(times ...time.Time) time.Time {
+	return slices.MinFunc(times, time.Time.Compare)
 }

@@ -263,6 +263,7 @@ func (r *Run) run(ctx context.Context, yield func(Reply) bool) {
 // over.
 func (r *Run) wait(ctx context.Context, sent <-chan sending, limit time.Duration, yield func(Reply) bool) bool {
 	var expired <-chan time.Time
+	var over time.Time // when what still arrives counts no more
 	batch := sent != nil
 	if !batch {
 		timer := time.NewTimer(limit)
@@ -301,17 +302,23 @@ func (r *Run) wait(ctx context.Context, sent <-chan sending, limit time.Duration
 			expired = timer.C
 		case <-expired:
 			// What has arrived counts, even if it was not looked at in time.
-			if len(r.replies) == 0 {
+			if over.IsZero() {
+				over = time.Now().Add(limit) // nobody keeps us here for ever by talking
+			}
+			if len(r.replies) == 0 && !r.arrived() || time.Now().After(over) {
 				return true
 			}
-			over := make(chan time.Time)
-			close(over)
-			expired = over
+			expired = time.After(time.Millisecond)
 		case <-ctx.Done():
 			r.err = ctx.Err()
 			return false
 		}
 	}
+}
+
+// arrived reports whether messages have arrived that nobody has looked at.
+func (r *Run) arrived() bool {
+	return slices.ContainsFunc(r.subs, func(s *transport.Sub) bool { return s.Waiting() > 0 })
 }
 
 // take notes a reply and reports whether to yield it.

@@ -19,6 +19,14 @@ const (
 
 	// windowFactor is by how much a quiet time must exceed the longest wait seen so far.
 	windowFactor = 4
+
+	// windowShare is the part of all the time that answers have been coming for that a quiet time must
+	// last: where thousands of nodes take seconds, one hiccup takes longer than all gaps before it.
+	windowShare = 4
+
+	// windowLongest is when a discovery ends although answers still come: nodes do not take so long,
+	// but who invents answers might never end.
+	windowLongest = time.Minute
 )
 
 // answer notes an answer that came at now.
@@ -37,5 +45,5 @@ func (w *window) end() (time.Time, bool) {
 	if w.last.IsZero() {
 		return time.Time{}, false
 	}
-	return w.last.Add(max(windowFloor, windowFactor*w.widest)), true
+	return w.last.Add(max(windowFloor, windowFactor*w.widest, w.last.Sub(w.start)/windowShare)), true
 }

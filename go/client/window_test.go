@@ -16,6 +16,7 @@ func TestWindow(t *testing.T) {
 		{"quick network", []int{8, 10, 15}, 315},
 		{"slow first answer", []int{200, 210}, 210 + 800},
 		{"a gap counts as much as the first answer", []int{10, 160, 170}, 170 + 600},
+		{"answers that take long", []int{100, 200, 300, 400, 500, 600, 700, 800, 900, 1000, 1100, 1200, 1300, 1400, 1500, 1600, 1700, 1800, 1900, 2000}, 2000 + 500},
 		{"a window never shrinks", []int{500, 501, 502, 503}, 503 + 2000},
 	}
 	for _, tt := range tests {

@@ -230,6 +230,12 @@ func (q *queue) idle() <-chan struct{} {
 	return q.done
 }
 
+func (q *queue) waitingCount() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
+}
+
 func (q *queue) droppedCount() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

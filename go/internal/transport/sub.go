@@ -211,6 +211,15 @@ func (s *Sub) wait(ctx context.Context) error {
 	}
 }
 
+// Waiting returns how many messages have arrived that f was not called for yet.
+func (s *Sub) Waiting() int {
+	if s.short != nil {
+		return s.short.waitingCount()
+	}
+	n, _, _ := s.nsub.Load().Pending() // fails when s has ended
+	return max(n, 0)
+}
+
 // Dropped returns how many messages were dropped because f was too slow.
 func (s *Sub) Dropped() int {
 	n, _ := s.nsub.Load().Dropped() // fails when s has ended
