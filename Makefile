@@ -14,12 +14,12 @@ COMMIT  := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X choria.io/choria/go/internal/build.Version=$(VERSION) -X choria.io/choria/go/internal/build.Commit=$(COMMIT)
 
 RUNTIME := ruby puppet-agent
-TESTS   := $(RUNTIME) gcc libc6-dev git puppet-lint rubocop ruby-minitest dnf rpm createrepo-c etcd-server
+TESTS   := $(RUNTIME) gcc libc6-dev git python3 puppet-lint rubocop ruby-minitest dnf rpm createrepo-c etcd-server
 PUPPET  := puppet-strings metadata-json-lint ruby-rspec-puppet facterdb \
            puppet-module-puppetlabs-stdlib puppet-module-puppetlabs-apt puppet-module-puppetlabs-concat
 PUPPET8 := debootstrap util-linux
 
-FUZZTIME ?= 5s
+FUZZTIME ?= 2s
 
 .PHONY: help setup build demo test test-go test-fuzz test-ruby test-puppet test-puppet8 test-full lint bench clean
 

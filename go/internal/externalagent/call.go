@@ -19,7 +19,7 @@ import (
 // Limits of what a program may say.
 const (
 	maxReply  = 16 << 20 // bytes of JSON; what a broker takes is less
-	maxLines  = 1000     // that are logged, of one call
+	maxLines  = 1000     // of each stream that are logged, of one call
 	maxStderr = 64 << 10
 	maxQuoted = 1 << 10 // of standard error in a reply
 )
@@ -75,8 +75,8 @@ func (r *Runner) call(ctx context.Context, inv *invocation) (how, error) {
 			"PATH=" + os.Getenv("PATH"),
 		},
 	}
-	lines := 0
 	say := func(level slog.Level, stream string) func([]byte) {
+		lines := 0 // of this stream; the streams are read concurrently
 		return func(line []byte) {
 			if lines++; lines <= maxLines {
 				inv.log.Log(ctx, level, "program of the agent wrote", "stream", stream, "line", strings.ToValidUTF8(string(line), "?"))
