@@ -84,8 +84,12 @@ func clientAdvertise(cfg *config.Config) (string, error) {
 // needed is decided by the authenticator, which knows who connects.
 func clientTLS(id *security.Identity) *tls.Config {
 	c := id.ServerTLS()
-	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		return id.ServerTLS(), nil // another CA file may be in force by now
+	g := newGate(maxHandshakes)
+	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if err := g.enter(hello); err != nil {
+			return nil, err
+		}
+		return id.ServerTLSFor(hello), nil // another CA file may be in force by now
 	}
 	return c
 }

@@ -172,4 +172,6 @@ type own struct {
 
 	// sessions are the TLS sessions to resume. They go away with the certificate they were made with.
 	sessions tls.ClientSessionCache
+
+	tickets tickets // of those who connect to us
 }
