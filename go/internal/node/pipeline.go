@@ -83,6 +83,7 @@ type exchange struct {
 	transport *protocol.Transport
 	req       *protocol.Request
 	call      *call // of RPC requests, as soon as the body is parsed
+	clock     clock
 }
 
 // send sends body as the reply. A request without a reply subject wants none.

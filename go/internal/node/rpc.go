@@ -93,6 +93,7 @@ func (n *Node) answer(ctx context.Context, s *service, e *exchange) []byte {
 	if !n.authorize(s, req, e.call.Agent) {
 		return rpcError(req.Action, agent.Aborted, notAuthorized)
 	}
+	ctx = e.start(ctx, s)
 	if ctx.Err() != nil {
 		return rpcError(req.Action, agent.Aborted, n.ended(s)) // it has waited for too long
 	}

@@ -32,7 +32,7 @@ type service struct {
 
 	mu      sync.Mutex
 	running int
-	waiting []func() // started in this order as soon as fewer than maxRunning run
+	waiting []func(waited bool) // started in this order as soon as fewer than maxRunning run
 }
 
 // newService returns the service of an agent.
@@ -62,8 +62,11 @@ func (n *Node) dispatch(ctx context.Context, e *exchange) {
 		return
 	}
 	deadline := time.Now().Add(s.timeout)
-	ok := s.submit(func() {
+	ok := s.submit(func(waited bool) {
 		defer n.work.end()
+		if !waited {
+			deadline = time.Time{}
+		}
 		n.perform(ctx, s, e, deadline)
 	})
 	if !ok {
@@ -96,8 +99,9 @@ func (s *service) action(name string) agent.Action {
 	return s.agent.Any
 }
 
-// submit runs f soon in a goroutine, or reports that there is too much to do.
-func (s *service) submit(f func()) bool {
+// submit runs f soon in a goroutine, or reports that there is too much to do. f is told whether it had
+// to wait for others.
+func (s *service) submit(f func(waited bool)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -113,14 +117,14 @@ func (s *service) submit(f func()) bool {
 }
 
 // work runs f, then what waits.
-func (s *service) work(f func()) {
-	for f != nil {
-		f()
+func (s *service) work(f func(waited bool)) {
+	for waited := false; f != nil; waited = true {
+		f(waited)
 		f = s.next()
 	}
 }
 
-func (s *service) next() func() {
+func (s *service) next() func(waited bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.waiting) == 0 {
@@ -136,25 +140,50 @@ func (s *service) next() func() {
 
 // perform runs one request and sends the reply. When the action has not returned shortly after its
 // deadline the caller is told so; the action keeps its place among the running until it returns.
+//
+// A zero deadline is that of an action that begins now. It is counted from when the action itself runs: in
+// a process with thousands of nodes, or on a machine that is starved of CPU, much time may pass between two
+// lines of this program, which is not the time of the action.
 func (n *Node) perform(ctx context.Context, s *service, e *exchange, deadline time.Time) {
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-
-	var answered atomic.Bool
-	late := time.AfterFunc(time.Until(deadline)+grace, func() {
-		if answered.CompareAndSwap(false, true) {
-			n.log.Warn("action timed out", "request", e.req.ID, "caller", e.req.Caller, "agent", s.name, "timeout", s.timeout)
-			e.send(rpcError(e.call.Action, agent.Aborted, timedOut(s)))
-		}
-	})
-	defer late.Stop()
-
+	e.clock.deadline = deadline
 	body := n.answer(ctx, s, e)
-	if !answered.CompareAndSwap(false, true) {
+	e.clock.stop()
+	if !e.clock.answered.CompareAndSwap(false, true) {
 		n.log.Warn("action ended after its time; what it returned is dropped", "request", e.req.ID, "agent", s.name)
 		return
 	}
 	e.send(body)
+}
+
+// A clock is the time that an action has.
+type clock struct {
+	deadline time.Time // zero until start, unless it began before
+	answered atomic.Bool
+	late     *time.Timer // nil until start
+	cancel   context.CancelFunc
+}
+
+// start returns the context of an action that begins now.
+func (e *exchange) start(ctx context.Context, s *service) context.Context {
+	c := &e.clock
+	if c.deadline.IsZero() {
+		c.deadline = time.Now().Add(s.timeout)
+	}
+	ctx, c.cancel = context.WithDeadline(ctx, c.deadline)
+	c.late = time.AfterFunc(time.Until(c.deadline)+grace, func() {
+		if c.answered.CompareAndSwap(false, true) {
+			e.node.log.Warn("action timed out", "request", e.req.ID, "caller", e.req.Caller, "agent", s.name, "timeout", s.timeout)
+			e.send(rpcError(e.call.Action, agent.Aborted, timedOut(s)))
+		}
+	})
+	return ctx
+}
+
+func (c *clock) stop() {
+	if c.late != nil {
+		c.late.Stop()
+		c.cancel()
+	}
 }
 
 func timedOut(s *service) string {
