@@ -45,6 +45,7 @@ COMMAND finds the network by itself: CHORIA_CONFIG names a ready client configur
 	c.addFlags(run)
 	run.Arg("command", "What to run in the network, after --").StringsVar(&c.command)
 	run.Action(c.run)
+	addBench(e, group)
 }
 
 // addFlags adds the flags of all that starts a network.

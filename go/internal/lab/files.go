@@ -48,7 +48,7 @@ type daemon struct{ name, program, config, log, pid string }
 
 // extra is what a Network asks for beyond numbers of brokers and nodes.
 type extra struct {
-	NoTLS               bool
+	NoTLS, Shared       bool
 	Agents, Collectives int
 }
 
@@ -63,7 +63,7 @@ func (n *Network) plan(dir string, b *block) (*plan, error) {
 	p := &plan{
 		password: rand.Text(),
 		dir:      dir, block: b, user: clientName(), files: map[string]file{},
-		extra: extra{NoTLS: n.NoTLS, Agents: n.Agents, Collectives: n.Collectives},
+		extra: extra{NoTLS: n.NoTLS, Shared: n.Shared || n.Agents > 0, Agents: n.Agents, Collectives: n.Collectives},
 	}
 	ca, err := pki.New("Choria Lab CA")
 	if err != nil {

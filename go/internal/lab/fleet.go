@@ -88,7 +88,7 @@ func (p *plan) addNodes(ca *pki.CA) error {
 	if err := p.issueNodes(ca); err != nil {
 		return err
 	}
-	if len(p.nodes) <= ownProcess && p.extra.Agents == 0 {
+	if len(p.nodes) <= ownProcess && !p.extra.Shared {
 		for i := range p.nodes {
 			if err := p.addNode(i); err != nil {
 				return err

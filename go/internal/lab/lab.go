@@ -46,6 +46,13 @@ type Network struct {
 	// nodes never have processes of their own.
 	Agents, Collectives int
 
+	// Shared makes nodes share processes however few they are.
+	Shared bool
+
+	// BrokersUp, when set, is called when the brokers of a network whose nodes share processes accept
+	// connections and there are none yet.
+	BrokersUp func(context.Context, *Site) error
+
 	// Connected, when set, is called now and then with how many of the nodes that share processes are
 	// connected.
 	Connected func(connected int)
@@ -185,6 +192,11 @@ func (n *Network) start(ctx context.Context, site *Site) error {
 		// accept them.
 		if err := site.WaitBrokers(ctx); err != nil {
 			return err
+		}
+		if n.BrokersUp != nil {
+			if err := n.BrokersUp(ctx, site); err != nil {
+				return err
+			}
 		}
 	}
 	began := time.Now()

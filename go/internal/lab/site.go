@@ -109,6 +109,29 @@ func (s *Site) Connections(ctx context.Context) (connections int, slow int64) {
 	return connections, slow
 }
 
+// BrokerConnections returns how many nodes and clients broker i, counted from 0, has.
+func (s *Site) BrokerConnections(ctx context.Context, i int) (int, error) {
+	v, err := s.broker(ctx, i)
+	return v.Connections, err
+}
+
+// WaitConnections returns when the brokers that run have at least n connections together.
+func (s *Site) WaitConnections(ctx context.Context, n int) error {
+	err := await(ctx, func() bool {
+		have, _ := s.Connections(ctx)
+		return have >= n
+	})
+	if err != nil {
+		return fmt.Errorf("lab: %d connections: %w", n, err)
+	}
+	return nil
+}
+
+// Fits reports whether so many brokers can hold all nodes.
+func (s *Site) Fits(brokers int) bool {
+	return (&Network{Nodes: len(s.Nodes), Brokers: brokers}).checkSize() == nil
+}
+
 // StartNodes starts the nodes that share processes and returns when all are connected. connected, when
 // set, is called with how many are.
 func (s *Site) StartNodes(ctx context.Context, connected func(int)) error {
