@@ -21,7 +21,7 @@ var layers = [][]string{
 	{"agent", "internal/protocol", "internal/security", "internal/security/pki", "internal/vectors"},
 	{"internal/daemon", "internal/transport", "internal/policy", "internal/discovery", "internal/enroll", "internal/streams",
 		"internal/hotload", "internal/rubyagent", "internal/externalagent"},
-	{"internal/agents", "internal/node", "internal/broker", "internal/federation", "client"},
+	{"internal/agents", "internal/node", "internal/broker", "internal/federation", "internal/adapter", "client"},
 	{"choria", "internal/playbook", "internal/lab"},
 	{"internal/lab/labtest", "internal/lab/host", "internal/lab/bench", "internal/cli"},
 	{"cmd/choria-server", "cmd/choria-broker", "cmd/choria"},
@@ -47,7 +47,7 @@ var banned = map[string][]string{
 // import it, by prefix.
 var only = map[string][]string{
 	"github.com/nats-io/nats-server": {"internal/broker", "internal/lab/labtest"},
-	"github.com/nats-io/nats.go":     {"internal/transport", "internal/streams", "internal/lab/host", "internal/lab/bench"}, // the lab measures what bare connections take
+	"github.com/nats-io/nats.go":     {"internal/transport", "internal/streams", "internal/adapter", "internal/lab/host", "internal/lab/bench"}, // the lab measures what bare connections take
 }
 
 // A listed package is what go list tells of one.

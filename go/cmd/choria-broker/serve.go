@@ -44,10 +44,8 @@ func serve(ctx context.Context, file, pid string) error {
 // check refuses what this build does not do, rather than to leave it out in silence.
 func check(cfg *config.Config) error {
 	switch {
-	case len(cfg.Adapters) > 0:
-		return errors.New("plugin.choria.adapters: this release has no data adapters")
-	case !cfg.BrokerNetwork && !cfg.BrokerFederation:
-		return &hinted{errors.New("there is nothing to run"), "plugin.choria.broker_network = true makes this a broker, plugin.choria.broker_federation = true a federation broker"}
+	case !cfg.BrokerNetwork && !cfg.BrokerFederation && len(cfg.Adapters) == 0:
+		return &hinted{errors.New("there is nothing to run"), "plugin.choria.broker_network = true makes this a broker, plugin.choria.broker_federation = true a federation broker, plugin.choria.adapters names data adapters"}
 	}
 	return nil
 }
@@ -71,7 +69,7 @@ func runBroker(ctx context.Context, cfg *config.Config, pid string, log *daemon.
 	if err != nil {
 		return err
 	}
-	expires := id.Expires()
+	expires, self := id.Expires(), id
 	if cfg.NoTLS {
 		log.Warn("TLS is off and anybody may connect: plugin.choria.lab.no_tls is for labs alone")
 		id = nil
@@ -97,6 +95,11 @@ func runBroker(ctx context.Context, cfg *config.Config, pid string, log *daemon.
 		}
 		parts = append(parts, p)
 	}
+	adapters, err := newAdapters(ctx, cfg, self, id != nil, b, reg, log.Logger)
+	if err != nil {
+		return err
+	}
+	parts = append(parts, adapters...)
 	remove, err := daemon.WritePIDFile(pid)
 	if err != nil {
 		return err

@@ -1,0 +1,69 @@
+package adapter
+
+import (
+	"strings"
+	"testing"
+
+	"choria.io/choria/go/internal/config"
+)
+
+func TestLoad(t *testing.T) {
+	const p = "plugin.choria.adapter.inv."
+	good := []string{"identity", "b1", "plugin.choria.adapters", "inv", p + "type", "jetstream", p + "ingest.topic", "mcollective.broadcast.agent.registration"}
+	for _, tt := range []struct {
+		settings []string
+		err      string // the whole message; empty means success
+	}{
+		{nil, ""},
+		{[]string{p + "stream.topic", "js.in.%s", p + "stream.servers", "a:1, tls://b:2"}, ""},
+		{[]string{p + "type", "nats_stream"}, `adapter "inv": plugin.choria.adapter.inv.type: "nats_stream" is not supported: want choria_streams or jetstream`},
+		{[]string{"plugin.choria.adapters", "inv, other"}, `adapter "other": plugin.choria.adapter.other.type: is not set: want choria_streams or jetstream`},
+		{[]string{"plugin.choria.adapters", "inv, inv"}, `plugin.choria.adapters: "inv" stands there twice`},
+		{[]string{"plugin.choria.adapters", "a/b"}, `plugin.choria.adapters: "a/b": want a name of letters, digits and _ -, at most 64`},
+		{[]string{p + "ingest.topic", "a..b"}, `adapter "inv": plugin.choria.adapter.inv.ingest.topic: "a..b": not a subject`},
+		{[]string{p + "stream.topic", "js.>"}, `adapter "inv": plugin.choria.adapter.inv.stream.topic: "js.>": not a subject`},
+		{[]string{p + "ingest.topic", "a.>", p + "stream.topic", "a.%s"}, `adapter "inv": plugin.choria.adapter.inv.stream.topic: "a.%s" is received by plugin.choria.adapter.inv.ingest.topic`},
+		{[]string{p + "ingest.topic", "choria.>"}, `adapter "inv": plugin.choria.adapter.inv.dead_letters: "choria.adapter.inv.dead_letters" is received by plugin.choria.adapter.inv.ingest.topic`},
+		{[]string{p + "spill.directory", "spill"}, `adapter "inv": plugin.choria.adapter.inv.spill.directory: "spill": want an absolute path`},
+	} {
+		cfg := config.New()
+		all := append(append([]string{}, good...), tt.settings...)
+		for i := 0; i < len(all); i += 2 {
+			if err := cfg.Set(all[i], all[i+1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := Load(cfg)
+		text := ""
+		if err != nil {
+			text = err.Error()
+		}
+		if text != tt.err {
+			t.Errorf("%q: error %q; want %q", tt.settings, text, tt.err)
+		}
+		if err != nil {
+			continue
+		}
+		a := got[0].Adapter
+		if a.Name != "inv" || a.Identity != "b1" || a.Kind != Replies || a.Workers != 10 || a.OutputWorkers != 10 || a.QueueLength != 1000 || !got[0].Verify || a.SpillBytes != 256<<20 {
+			t.Errorf("%q: %+v", tt.settings, got[0])
+		}
+		if tt.settings != nil && (got[0].Topic != "js.in.%s" || strings.Join(got[0].Servers, " ") != "nats://a:1 tls://b:2") {
+			t.Errorf("%q: %+v", tt.settings, got[0])
+		}
+	}
+}
+
+func TestMatches(t *testing.T) {
+	for _, tt := range []struct {
+		pattern, subject string
+		want             bool
+	}{
+		{"a", "a", true}, {"a", "b", false}, {"a.*", "a.b", true}, {"a.*", "a.b.c", false},
+		{"a.>", "a.b.c", true}, {"a.>", "a", false}, {">", "a", true}, {"*.b", "a.b", true},
+	} {
+		if got := matches(tt.pattern, tt.subject); got != tt.want {
+			t.Errorf("matches(%q, %q) = %v", tt.pattern, tt.subject, got)
+		}
+	}
+}
