@@ -10,19 +10,23 @@
 #   Whether to disable the Puppet agent everywhere before the suites, and to enable it after them.
 # @param exit_status
 #   Whether the run fails, with exit status 1, when a suite failed.
+# @param only
+#   Tags: only cases that have one of them are run. Empty means all cases.
 # @return The summary of the report.
 plan cspec::suite (
-  String[1] $data,
-  String[1] $report,
-  Boolean   $fail_fast   = false,
-  Boolean   $pre_post    = true,
-  Boolean   $exit_status = true,
+  String[1]        $data,
+  String[1]        $report,
+  Boolean          $fail_fast   = false,
+  Boolean          $pre_post    = true,
+  Boolean          $exit_status = true,
+  Array[String[1]] $only        = [],
 ) {
   $ds = { 'type' => 'file', 'file' => $data, 'format' => 'yaml' }
 
   # A data file or a report that is of no use is found out before anything is touched.
   choria::data('suites', $ds)
   cspec::clear_report($report)
+  cspec::only($only)
 
   $before = $pre_post ? {
     true    => choria::run_playbook('cspec::pre_flight', { 'ds' => $ds, '_catch_errors' => true }),
@@ -45,6 +49,10 @@ plan cspec::suite (
 
   $result.choria::on_error |$error| {
     fail("Critical error while running the suites: ${error.message}")
+  }
+
+  unless $only.empty or cspec::summarize_report($report)['testsuites'] {
+    fail("No case has a tag ${only.join(' or ')}")
   }
 
   $summary = cspec::summarize_report($report)

@@ -3,6 +3,8 @@
 require 'puppet_x/choria/error'
 require 'puppet_x/choria/failure'
 require_relative 'assertions'
+require_relative 'eventually'
+require_relative 'node_assertions'
 require_relative 'position'
 
 module PuppetX
@@ -17,14 +19,22 @@ module PuppetX
     # One case of a suite. Plans see it as Cspec::Case.
     class Case
       include Assertions
+      include NodeAssertions
+      include Eventually
+
+      # What an assertion found, and where it stands.
+      Finding = Struct.new(:success, :kind, :message, :more, :position)
 
       attr_reader :description, :suite
 
-      def initialize(suite, description)
+      # @param tags [Array<String>] the tags of the case, with those of the suite
+      def initialize(suite, description, tags = [])
         @suite = suite
         @description = description
+        @tags = tags
         @position = Position.here
         @assertions = []
+        @started = Time.now
         @clock = Position.clock
       end
 
@@ -36,7 +46,7 @@ module PuppetX
         end
         return Puppet.notice("skipped: #{@skipped}") if @skipped
 
-        add(true, 'testcase', description, {}, @position)
+        add(Finding.new(true, 'testcase', description, {}, @position))
         Puppet.notice("✔︎ testcase: #{description}") if success
       end
 
@@ -49,7 +59,7 @@ module PuppetX
       def exception(error)
         found = Choria::Failure.describe(error)
         position = found['file'] ? { 'file' => found['file'], 'line' => found['line'] } : @position
-        fail_with('exception', found['msg'], {}, position)
+        add(Finding.new(false, 'exception', found['msg'], {}, position))
       end
 
       def success
@@ -60,35 +70,49 @@ module PuppetX
         found = {
           'testcase' => description,
           'success' => success,
+          'started' => Position.time(@started),
           'duration' => (Position.clock - @clock).round(3),
           'assertions' => @assertions
         }.merge(@position)
-        @skipped ? found.merge('skipped' => @skipped) : found
+        found['tags'] = @tags unless @tags.empty?
+        found['skipped'] = @skipped if @skipped
+        found
       end
 
       private
 
       def pass(kind, message, more = {})
-        add(true, kind, message, more, Position.here)
-        Puppet.notice("✔︎ #{kind}: #{message}")
-        true
+        settle(Finding.new(true, kind, message, more, Position.here))
       end
 
       def refuse(kind, message, more = {})
-        fail_with(kind, message, more, Position.here)
-        raise AssertionFailed, "#{kind}: #{description}: #{message}" if suite.fail_fast
-
-        false
+        settle(Finding.new(false, kind, message, more, Position.here))
       end
 
-      def fail_with(kind, message, more, position)
-        add(false, kind, message, more, position)
-        Puppet.err("✘ #{kind}: #{description} (#{position['file']}:#{position['line']})")
-        Puppet.err(message)
+      # Records what an assertion found, unless a block that may be tried again keeps it back.
+      def settle(finding)
+        if @findings
+          @findings << finding
+        else
+          add(finding)
+          Puppet.notice("✔︎ #{finding.kind}: #{finding.message}") if finding.success
+          fail_fast(finding) if suite.fail_fast && !finding.success
+        end
+        finding.success
       end
 
-      def add(success, kind, message, more, position)
-        @assertions << { 'success' => success, 'kind' => kind, 'message' => message }.merge(position, more)
+      def fail_fast(finding)
+        raise AssertionFailed, "#{finding.kind}: #{description}: #{finding.message}"
+      end
+
+      def add(finding)
+        @assertions << { 'success' => finding.success, 'kind' => finding.kind, 'message' => finding.message }
+                       .merge(finding.position, finding.more)
+        return if finding.success
+
+        at = "#{finding.position['file']}:#{finding.position['line']}"
+        Puppet.err("✘ #{finding.kind}: #{description} (#{at})")
+        Puppet.err(finding.message)
       end
     end
   end

@@ -12,6 +12,11 @@ module PuppetX
         { 'file' => file, 'line' => line }
       end
 
+      # @return [String] a time as reports write it
+      def time(time)
+        time.utc.strftime('%Y-%m-%dT%H:%M:%SZ')
+      end
+
       # @return [Float] seconds, for durations
       def clock
         Process.clock_gettime(Process::CLOCK_MONOTONIC)

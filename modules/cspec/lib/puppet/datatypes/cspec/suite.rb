@@ -11,7 +11,10 @@ Puppet::DataTypes.create_type('Cspec::Suite') do
       report      => String,
     },
     functions => {
-      it      => Callable[[String, Callable[Cspec::Case]], Any],
+      it      => Variant[
+        Callable[[String, Callable[Cspec::Case]], Any],
+        Callable[[String, Variant[String[1], Array[String[1]]], Callable[Cspec::Case]], Any]
+      ],
       outcome => Callable[[], Hash],
     }
   PUPPET

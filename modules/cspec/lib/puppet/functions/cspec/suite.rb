@@ -14,17 +14,20 @@ Puppet::Functions.create_function(:'cspec::suite') do
   # @param description What the suite is about.
   # @param fail_fast Whether the first assertion that fails ends the suite and the playbook.
   # @param report The report, a JSON file.
+  # @param tags Tags that all its cases have, besides their own.
   # @return The suite.
   dispatch :suite do
     param 'String', :description
     param 'Boolean', :fail_fast
     param 'String', :report
+    optional_param 'Variant[String[1], Array[String[1]]]', :tags
     block_param 'Callable[Cspec::Suite]', :block
     return_type 'Cspec::Suite'
   end
 
-  def suite(description, fail_fast, report)
-    suite = PuppetX::Cspec::Suite.new(description, fail_fast, report)
+  def suite(description, fail_fast, report, tags = [])
+    version = closure_scope['facts'].dig('choria', 'version')
+    suite = PuppetX::Cspec::Suite.new(description, fail_fast, report, tags: Array(tags), version: version)
     announce("Starting test suite: #{description}")
     begin
       yield(suite)
