@@ -101,6 +101,7 @@ func commands() []func(*env, *kingpin.Application) {
 		addCompletion,
 		addVersion,
 		addChoria,
+		addManual,
 	}
 }
 

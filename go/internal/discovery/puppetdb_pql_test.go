@@ -2,7 +2,9 @@ package discovery
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,6 +84,56 @@ func TestPQL(t *testing.T) {
 				t.Errorf("got %s, %q\nwant %s, %q", got, message(err), want, tt.err)
 			}
 		})
+	}
+}
+
+// TestPQLChains is about many conditions: no chain of them is long.
+func TestPQLChains(t *testing.T) {
+	var eight, nine, names []string
+	for i := range 9 {
+		nine = append(nine, fmt.Sprintf("/%d/", i))
+		names = append(names, fmt.Sprintf("n%d", i))
+	}
+	eight = nine[:8]
+	for _, tt := range []struct {
+		identities []string
+		want       string
+	}{
+		{eight, `certname ~ "0" or certname ~ "1" or certname ~ "2" or certname ~ "3" or certname ~ "4" or certname ~ "5" or certname ~ "6" or certname ~ "7"`},
+		{nine, `(certname ~ "0" or certname ~ "1" or certname ~ "2") or (certname ~ "3" or certname ~ "4" or certname ~ "5") or (certname ~ "6" or certname ~ "7" or certname ~ "8")`},
+		{names, `certname in ["n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8"]`},
+		{append(slices.Clone(names), "/x/"), `certname in ["n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8"] or certname ~ "[xX]"`},
+	} {
+		got, err := pql(filter.Filter{Identity: tt.identities}, "")
+		if want := "nodes[certname, deactivated] { (" + tt.want + ") }"; got != want || err != nil {
+			t.Errorf("got %s, %v\nwant %s", got, err, want)
+		}
+	}
+	for n := range 300 {
+		conditions := make([]string, n+1)
+		for i := range conditions {
+			conditions[i] = fmt.Sprintf("c%d", i)
+		}
+		text := chain(conditions, " or ")
+		depth, open := 0, []int{0} // how many conditions each open parenthesis has so far
+		for _, word := range strings.Fields(strings.NewReplacer("(", " ( ", ")", " ) ").Replace(text)) {
+			switch word {
+			case "(":
+				open[depth]++
+				open, depth = append(open, 0), depth+1
+			case ")":
+				open, depth = open[:depth], depth-1
+			case "or":
+			default:
+				open[depth]++
+			}
+			if open[depth] > maxChain {
+				t.Fatalf("%d conditions in one chain of %s", open[depth], text)
+			}
+		}
+		if depth != 0 || strings.Count(text, "c") != n+1 {
+			t.Fatalf("%d conditions: %s", n+1, text)
+		}
 	}
 }
 
