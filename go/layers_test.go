@@ -16,7 +16,7 @@ const module = "choria.io/choria/"
 // layers are the packages below go/, lowest first. A package imports packages of lower layers, and
 // of its own layer where peers says so.
 var layers = [][]string{
-	{"internal/build", "internal/jsonscan", "internal/subprocess"},
+	{"internal/build", "internal/cspec", "internal/jsonscan", "internal/subprocess"},
 	{"filter", "ddl", "lifecycle", "internal/metrics", "internal/config"},
 	{"agent", "internal/protocol", "internal/security", "internal/security/pki", "internal/vectors"},
 	{"internal/daemon", "internal/transport", "internal/policy", "internal/discovery", "internal/enroll", "internal/streams",
