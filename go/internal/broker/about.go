@@ -28,6 +28,7 @@ type about struct {
 		Commit  string    `json:"commit"`
 		Expires time.Time `json:"certificate_expires,omitzero"`
 		Store   string    `json:"stream_store,omitempty"`
+		Broken  bool      `json:"stream_store_broken,omitempty"`
 	} `json:"data"`
 }
 
@@ -38,6 +39,7 @@ func (b *Broker) about() about {
 		a.Server.ID = srv.ID()
 	}
 	a.Data.Version, a.Data.Commit, a.Data.Store = build.Version, build.Commit, b.cfg.StreamStore
+	a.Data.Broken = b.storeBroken.Load()
 	if b.o.Security != nil {
 		a.Data.Expires = b.o.Security.Expires().UTC()
 	}

@@ -65,6 +65,7 @@ type Broker struct {
 
 	storeCheck   time.Duration // see storeCheck
 	leafInterval time.Duration // see leafInterval
+	storeBroken  atomic.Bool   // streams do not work
 
 	srv   atomic.Pointer[server.Server] // nil until it listens
 	ready chan struct{}

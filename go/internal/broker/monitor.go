@@ -131,7 +131,7 @@ func (b *Broker) describe(r *metrics.Registry) {
 		r.GaugeFunc("choria_network_stream_"+name, help, func() float64 { return value(f.streams()) }, "identity", b.cfg.Identity)
 	}
 	stream("enabled", "Whether streams work, 1 or 0", func(j *server.JSInfo) float64 {
-		if j.Disabled || j.Config.StoreDir == "" {
+		if j.Disabled || j.Config.StoreDir == "" || b.storeBroken.Load() {
 			return 0
 		}
 		return 1

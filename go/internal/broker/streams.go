@@ -38,8 +38,9 @@ const (
 
 	// storeCheck is the time between two looks at whether the store still works, leastRoom the
 	// bytes that must be free before a store that ran full is used again.
-	storeCheck = 10 * time.Second
-	leastRoom  = 64 << 20
+	storeCheck   = 10 * time.Second
+	leastRoom    = 64 << 20
+	maxStoreWait = 10 * time.Minute // between two attempts to start them again
 )
 
 // A StoreError says why streams cannot be kept where the configuration says.
@@ -239,43 +240,70 @@ func (b *Broker) ensure(ctx context.Context, s *streams.Conn) error {
 	return errors.Join(errs...)
 }
 
-// watchStore notices that the server has given its streams up, which it does when the disk is full,
-// and starts them again when there is room.
+// trouble says why streams do not all work, nil when they do. A server whose disk is full keeps the
+// stream that it could not write from being written to, or gives up all of them, until it is started
+// again.
+func trouble(srv *server.Server) error {
+	if !srv.JetStreamEnabled() {
+		return errors.New("the server has given them up")
+	}
+	for _, e := range srv.Healthz(&server.HealthzOptions{Details: true}).Errors {
+		if strings.Contains(e.Error, "write error") {
+			return errors.New(e.Error)
+		}
+	}
+	return nil
+}
+
+// watchStore starts streams again that a full disk has stopped, when there is room.
 func (b *Broker) watchStore(ctx context.Context, srv *server.Server) {
 	tick := time.NewTicker(b.storeCheck)
 	defer tick.Stop()
-	down := false
+	var retry time.Time // not before
+	wait := b.storeCheck
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if srv.JetStreamEnabled() {
-			continue
-		}
+		err := trouble(srv)
 		free := freeBytes(b.cfg.StreamStore)
-		if !down {
-			b.log.Error("streams are off: the store does not work", "store", b.cfg.StreamStore, "free_bytes", free,
+		switch was := b.storeBroken.Swap(err != nil); {
+		case err == nil:
+			if was {
+				b.log.Info("streams work again", "store", b.cfg.StreamStore)
+			}
+			wait = b.storeCheck
+			continue
+		case !was:
+			b.log.Error("streams do not work", "store", b.cfg.StreamStore, "free_bytes", free, "err", err,
 				"cure", "make room on that file system; streams start again when 64 MiB are free")
-			down = true
 		}
-		if free < leastRoom || checkStore(b.cfg.StreamStore) != nil {
+		if free < leastRoom || time.Now().Before(retry) || checkStore(b.cfg.StreamStore) != nil {
 			continue
 		}
-		err := srv.EnableJetStream(&server.JetStreamConfig{
-			StoreDir: b.cfg.StreamStore, MaxMemory: maxMemory, SyncInterval: b.opts.SyncInterval, Strict: true, CompressOK: true,
-		})
-		if err != nil {
+		// A disk that is broken is not better for being asked again and again.
+		wait = min(2*wait, maxStoreWait)
+		retry = time.Now().Add(wait)
+		if err := b.restartStreams(ctx, srv); err != nil {
 			b.log.Warn("streams were not started again", "store", b.cfg.StreamStore, "err", err)
-			continue
-		}
-		down = false
-		b.log.Info("streams are on again", "store", b.cfg.StreamStore)
-		if b.cfg.ManageStreams {
-			b.makeStreams(ctx)
 		}
 	}
+}
+
+// restartStreams reads the store anew.
+func (b *Broker) restartStreams(ctx context.Context, srv *server.Server) error {
+	if err := srv.ShutdownJetStream(); err != nil { // which keeps what is in the store
+		return err
+	}
+	err := srv.EnableJetStream(&server.JetStreamConfig{
+		StoreDir: b.cfg.StreamStore, MaxMemory: maxMemory, SyncInterval: b.opts.SyncInterval, Strict: true, CompressOK: true,
+	})
+	if err == nil && b.cfg.ManageStreams {
+		b.makeStreams(ctx)
+	}
+	return err
 }
 
 // freeBytes returns the room on the file system of dir for who is not root.

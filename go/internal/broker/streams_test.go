@@ -234,8 +234,8 @@ func TestStoreComesBack(t *testing.T) {
 	if err := b.LoseStore(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the streams are on again", func() bool { return strings.Contains(logged.String(), "streams are on again") })
-	if !strings.Contains(logged.String(), "streams are off: the store does not work") {
+	until(t, "the streams work again", func() bool { return strings.Contains(logged.String(), "streams work again") })
+	if !strings.Contains(logged.String(), "streams do not work") {
 		t.Error("the loss is not logged")
 	}
 	if e, err := bucket.Get(limited(t), "a"); err != nil || string(e.Value) != "1" {

@@ -67,6 +67,7 @@ type (
 		Version string    `json:"version"`
 		Expires time.Time `json:"certificate_expires"`
 		Store   string    `json:"stream_store"`
+		Broken  bool      `json:"stream_store_broken"`
 	}
 )
 
@@ -186,7 +187,7 @@ func (s *brokerState) report() brokerReport {
 	slices.SortFunc(b.Gateways, func(a, b gatewayReport) int { return strings.Compare(a.Name, b.Name) })
 	if s.about.Store != "" || !s.streams.Disabled && s.streams.Config.MaxStorage > 0 {
 		b.Streams = &streamsReport{
-			Enabled: !s.streams.Disabled, Streams: s.streams.Streams, Consumers: s.streams.Consumers, Messages: s.streams.Messages,
+			Enabled: !s.streams.Disabled && !s.about.Broken, Streams: s.streams.Streams, Consumers: s.streams.Consumers, Messages: s.streams.Messages,
 			Bytes: s.streams.Store, MaxBytes: s.streams.Config.MaxStorage,
 		}
 		if s.streams.Meta != nil {

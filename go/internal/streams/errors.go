@@ -33,7 +33,7 @@ func (e *Error) Hint() string {
 	case errors.Is(e.Err, ErrOff):
 		return "set plugin.choria.network.stream.store to a directory in the configuration of the brokers"
 	case errors.Is(e.Err, ErrSilent):
-		return "more than half of the brokers that keep streams have to run; \"choria broker info\" shows who does"
+		return "more than half of the brokers that keep it have to run, with room on their disks; \"choria broker info\" shows how they are"
 	}
 	return ""
 }
