@@ -228,7 +228,7 @@ func TestPluginDocKnown(t *testing.T) {
 	}
 	if !strings.HasPrefix(out, "Known Plugins:\n\n  Agents:\n\n         choria_util: ") ||
 		!strings.Contains(out, "\n                demo: A *demo*\n") ||
-		!strings.Contains(out, "\n\n  Data Providers:\n\n              choria: ") ||
+		!strings.Contains(out, "\n\n  Data Providers:\n\n") || !strings.Contains(out, "\n              choria: ") ||
 		!strings.Contains(out, "\n             process: Tells whether a process runs\n") {
 		t.Errorf("stdout\n%s", out)
 	}
