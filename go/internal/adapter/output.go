@@ -127,10 +127,17 @@ func (o *output) drainSpill(ctx context.Context) {
 	for ctx.Err() == nil {
 		batch, end, err := a.spill.next(batchMessages, batchBytes)
 		switch {
-		case err != nil:
-			a.Log.Error("messages in the spill cannot be read, and are left out", "err", err)
-			a.tally.dropped("damaged").Inc()
-			a.spill.skip()
+		case errors.Is(err, errDamaged):
+			n := a.spill.skip()
+			a.Log.Error("messages in the spill are damaged, and left out", "err", err, "messages", n)
+			a.tally.dropped("damaged").Add(uint64(n))
+			continue
+		case err != nil: // of the disk, or too many open files: not a reason to give messages up
+			a.away.spill(err)
+			select {
+			case <-time.After(mostDelay):
+			case <-ctx.Done():
+			}
 			continue
 		case len(batch) == 0:
 			select {

@@ -30,8 +30,10 @@ const (
 	segmentExt = ".spill"
 )
 
-// errSpillFull is in the error of a message that does not fit.
-var errSpillFull = errors.New("full")
+var (
+	errSpillFull = errors.New("full")    // a message does not fit
+	errDamaged   = errors.New("damaged") // what was written does not stand there
+)
 
 // A spill is messages on disk, in files that are named by ascending numbers. One that was written to
 // by an earlier process is only read. Nil is one that is always empty.
@@ -252,6 +254,9 @@ func (s *spill) next(most int, size int64) ([]Message, end, error) {
 	g := s.segments[0]
 	at := end{g.number, s.offset, 0}
 	f, err := os.Open(g.path)
+	if errors.Is(err, os.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", errDamaged, err)
+	}
 	if err != nil {
 		return nil, at, err
 	}
@@ -262,6 +267,9 @@ func (s *spill) next(most int, size int64) ([]Message, end, error) {
 		if err != nil {
 			if len(batch) > 0 {
 				break // these first
+			}
+			if errors.Is(err, errRecord) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				err = fmt.Errorf("%w: %w", errDamaged, err)
 			}
 			return nil, at, fmt.Errorf("%s, byte %d: %w", g.path, at.offset, err)
 		}
@@ -285,18 +293,19 @@ func (s *spill) done(e end) error {
 	return s.trim()
 }
 
-// skip forgets the rest of the oldest segment, which cannot be read.
-func (s *spill) skip() {
+// skip forgets the rest of the oldest segment, which is damaged, and returns how many messages that is.
+func (s *spill) skip() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.segments) == 0 {
-		return
+		return 0
 	}
 	g := s.segments[0]
-	s.count -= g.count - s.read
-	s.offset, s.read = g.size, g.count
+	lost := g.count - s.read
+	s.count -= lost
 	_ = os.Rename(g.path, g.path+".damaged") // for a person to look at
 	s.drop()
+	return lost
 }
 
 // trim deletes segments that were read. s.mu is held, or nobody else knows s.

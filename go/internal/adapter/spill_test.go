@@ -139,10 +139,12 @@ func TestSpillDamaged(t *testing.T) {
 	if _, err := f.WriteAt([]byte("xx"), 100); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.next(10, 1<<20); !errors.Is(err, errRecord) {
+	if _, _, err := s.next(10, 1<<20); !errors.Is(err, errDamaged) {
 		t.Fatalf("error %v; want that it is damaged", err)
 	}
-	s.skip()
+	if n := s.skip(); n != 4 {
+		t.Errorf("%d messages left out; want the 4 of the file", n)
+	}
 	wantIDs(t, take(t, s), 4, 6)
 	if left := files(t, dir); len(left) != 1 || !strings.HasSuffix(left[0], ".damaged") {
 		t.Errorf("left %v; want the damaged file", left)
