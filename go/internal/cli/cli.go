@@ -88,6 +88,7 @@ func commands() []func(*env, *kingpin.Application) {
 		addPlugin,
 		addPolicy,
 		addPlaybook,
+		addCspec,
 		addKV,
 		addStream,
 		addEvents,
