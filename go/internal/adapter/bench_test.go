@@ -95,7 +95,13 @@ func publishAdapter(b *testing.B, broker *sinkBroker, publisher *transport.Conn,
 	a := newAdapter("", "")
 	a.Kind, a.Proof, a.Workers, a.OutputWorkers = Requests, p, 0, 0
 	a.Ingest = transport.Options{InProcess: broker.broker.InProcess}
-	a.Open = (&Settings{Adapter: a, Topic: "sink.%s"}).Sink(a.Ingest)
+	var sinks []Sink // connected before the clock runs
+	for range defaultWorkers {
+		s := OpenStreams("sink.%s", a.Ingest).(*streamSink)
+		<-s.ended
+		sinks = append(sinks, s)
+	}
+	a.Open = func(n int) (Sink, error) { return sinks[n], nil }
 	defer start(b, a)()
 	outputs := make([]side, a.OutputWorkers)
 	for i := range outputs {
