@@ -109,6 +109,7 @@ func (n *Node) answer(ctx context.Context, s *service, e *exchange) []byte {
 	if err == nil {
 		err = n.call(ctx, s.action(req.Action), req, reply)
 	}
+	e.clock.end()
 	return n.encode(ctx, s, req, reply, err)
 }
 

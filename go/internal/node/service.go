@@ -179,6 +179,10 @@ func (e *exchange) start(ctx context.Context, s *service) context.Context {
 	return ctx
 }
 
+// end says that the action has returned. What is left to do is not counted.
+func (c *clock) end() { c.late.Stop() }
+
+// stop ends the context of the action, if it was started.
 func (c *clock) stop() {
 	if c.late != nil {
 		c.late.Stop()
