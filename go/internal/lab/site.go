@@ -150,6 +150,9 @@ func (s *Site) StopNodes() error {
 	return s.endFleets(names)
 }
 
+// Shared returns the names of the processes that hold nodes, or bare connections in their place.
+func (s *Site) Shared() []string { return slices.Clone(s.fleets) }
+
 // NodeProcesses returns the process ids of the nodes that share processes.
 func (s *Site) NodeProcesses() ([]int, error) {
 	var pids []int
@@ -163,8 +166,8 @@ func (s *Site) NodeProcesses() ([]int, error) {
 	return pids, nil
 }
 
-// StartBare starts as many bare connections as there are nodes, and returns when all are made. They
-// use the certificate of the first node.
+// StartBare starts as many bare connections as there are nodes, which must have been stopped, and returns
+// when all are made. They use the certificate of the first node.
 func (s *Site) StartBare(ctx context.Context, b fleet.Bare) (stop func() error, err error) {
 	if !s.NoTLS {
 		b.Name = s.Nodes[0]
@@ -175,8 +178,8 @@ func (s *Site) StartBare(ctx context.Context, b fleet.Bare) (stop func() error, 
 	}
 	all := s.plan.fleet(s.plan.networks[0])
 	all.Bare = &b
-	names, err := s.startFleets(ctx, "bare", all.Split(limit-spareFiles), nil)
-	return func() error { return s.endFleets(names) }, err
+	s.fleets, err = s.startFleets(ctx, "bare", all.Split(limit-spareFiles), nil)
+	return s.StopNodes, err
 }
 
 // startFleets starts processes and returns when all that is in them is connected.

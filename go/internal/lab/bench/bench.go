@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -145,15 +146,35 @@ func (b *bench) measure(ctx context.Context) error {
 		for i := range b.o.Repeat {
 			b.sayf("%s, %d of %d", m.what, i+1, b.o.Repeat)
 			b.doing = m.what
-			start := time.Now()
-			if err := m.f(); err != nil {
+			if err := b.timed(row, m.f); err != nil {
 				return fmt.Errorf("%s: %w", m.what, err)
 			}
-			row.Values = append(row.Values, time.Since(start).Seconds())
 		}
 		b.report.add(row)
 	}
 	return b.memory()
+}
+
+// timed calls f and adds how long it took, and how much processor time.
+func (b *bench) timed(row *Row, f func() error) error {
+	start, cpu := time.Now(), processor(b.pids()...)
+	if err := f(); err != nil {
+		return err
+	}
+	row.Values = append(row.Values, time.Since(start).Seconds())
+	row.CPU = append(row.CPU, processor(b.pids()...)-cpu)
+	return nil
+}
+
+// pids returns the processes of the network and this one.
+func (b *bench) pids() []int {
+	pids := []int{os.Getpid()}
+	for _, name := range append(b.site.Shared(), b.site.BrokerNames()...) {
+		if pid, err := b.site.PID(name); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // ping asks who is there and counts who is not.

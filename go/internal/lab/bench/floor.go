@@ -103,24 +103,27 @@ func (b *bench) floors(ctx context.Context, ping, rpc sizes) error {
 	all, one := make([]byte, ping.request), make([]byte, rpc.request)
 	for i := range b.o.Repeat + 1 {
 		b.sayf("floor, %d of %d", i, b.o.Repeat)
-		took, err := b.exchange(ctx, nc, func(reply string) error { return nc.PublishRequest(bareBroadcast, reply, all) })
-		if err != nil {
-			return err
-		}
-		took2, err := b.exchange(ctx, nc, func(reply string) error {
-			for i := range b.nodes {
-				if err := nc.PublishRequest(bareDirected+"."+strconv.Itoa(i), reply, one); err != nil {
-					return err
-				}
-			}
-			return nil
+		err := b.timed(broadcast, func() error {
+			return b.exchange(ctx, nc, func(reply string) error { return nc.PublishRequest(bareBroadcast, reply, all) })
 		})
 		if err != nil {
 			return err
 		}
-		if i > 0 { // the first round warms up
-			broadcast.Values = append(broadcast.Values, took.Seconds())
-			directed.Values = append(directed.Values, took2.Seconds())
+		err = b.timed(directed, func() error {
+			return b.exchange(ctx, nc, func(reply string) error {
+				for i := range b.nodes {
+					if err := nc.PublishRequest(bareDirected+"."+strconv.Itoa(i), reply, one); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		})
+		if err != nil {
+			return err
+		}
+		if i == 0 { // that was to warm up
+			broadcast.Values, broadcast.CPU, directed.Values, directed.CPU = nil, nil, nil, nil
 		}
 	}
 	b.report.add(broadcast)
@@ -128,8 +131,8 @@ func (b *bench) floors(ctx context.Context, ping, rpc sizes) error {
 	return nil
 }
 
-// exchange sends and returns how long it takes until each bare connection has replied.
-func (b *bench) exchange(ctx context.Context, nc *nats.Conn, send func(reply string) error) (time.Duration, error) {
+// exchange sends and returns when each bare connection has replied.
+func (b *bench) exchange(ctx context.Context, nc *nats.Conn, send func(reply string) error) error {
 	var (
 		replies atomic.Int64
 		done    = make(chan struct{})
@@ -141,25 +144,21 @@ func (b *bench) exchange(ctx context.Context, nc *nats.Conn, send func(reply str
 		}
 	})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer sub.Unsubscribe()
 	if err := sub.SetPendingLimits(-1, -1); err != nil {
-		return 0, err
+		return err
 	}
-	if err := nc.FlushTimeout(patience); err != nil {
-		return 0, err
-	}
-	start := time.Now()
 	if err := send(subject); err != nil {
-		return 0, err
+		return err
 	}
 	select {
 	case <-done:
-		return time.Since(start), nil
+		return nil
 	case <-time.After(patience):
-		return 0, fmt.Errorf("bare connections: %d of %d replied within %v", replies.Load(), b.nodes, patience)
+		return fmt.Errorf("bare connections: %d of %d replied within %v", replies.Load(), b.nodes, patience)
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return ctx.Err()
 	}
 }

@@ -22,17 +22,20 @@ func (r *Report) Text(w io.Writer) error {
 	if r.Agents+r.Collectives > 0 {
 		fmt.Fprintf(&b, "%d further agent(s) and %d further collective(s) on each node\n", r.Agents, r.Collectives)
 	}
-	fmt.Fprintf(&b, "\n%-66s %10s %10s %10s %-6s %10s\n", "", "median", "min", "max", "", "budget")
+	fmt.Fprintf(&b, "\n%-66s %10s %10s %10s %-3s %8s %8s\n", "", "median", "min", "max", "", "cpu s", "budget")
 	for _, row := range r.Rows {
 		what := row.What + strings.Repeat(" ", max(0, 66-utf8.RuneCountInString(row.What)))
-		budget, verdict := "", ""
+		budget, verdict, cpu := "", "", ""
+		if len(row.CPU) > 0 {
+			cpu = number(median(row.CPU))
+		}
 		if row.Budget != nil {
 			budget, verdict = "≤ "+number(*row.Budget), "ok"
 		}
 		if row.Missed {
 			verdict = "MISSED"
 		}
-		line := fmt.Sprintf("%s %10s %10s %10s %-6s %10s  %s", what, number(row.Median), number(row.Min), number(row.Max), row.Unit, budget, verdict)
+		line := fmt.Sprintf("%s %10s %10s %10s %-3s %8s %8s  %s", what, number(row.Median), number(row.Min), number(row.Max), row.Unit, cpu, budget, verdict)
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 		if row.Note != "" {
 			fmt.Fprintf(&b, "    %s\n", row.Note)

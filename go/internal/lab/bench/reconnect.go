@@ -15,49 +15,45 @@ func (b *bench) reconnect(ctx context.Context) error {
 		if !stays {
 			row.Note = "the broker is started again at once: a process may not open files enough for the nodes of two"
 		}
-		took, err := b.lose(ctx, names[len(names)-1:], stays)
-		if err != nil {
+		if err := b.lose(ctx, row, names[len(names)-1:], stays); err != nil {
 			return err
 		}
-		row.Values = []float64{took.Seconds()}
-		b.report.add(row)
 	}
-	took, err := b.lose(ctx, names, false)
-	if err != nil {
-		return err
-	}
-	b.report.add(&Row{Name: "reconnect_all", What: "all nodes answer again after all brokers were killed and started again", Unit: "s", Values: []float64{took.Seconds()}})
-	return nil
+	row := &Row{Name: "reconnect_all", What: "the same after all brokers were killed and started again", Unit: "s"}
+	return b.lose(ctx, row, names, false)
 }
 
-// lose kills brokers and returns how long it takes until all nodes are back. They are started again
-// at once, or at the end if the network has to do without them.
-func (b *bench) lose(ctx context.Context, names []string, without bool) (time.Duration, error) {
+// lose kills brokers and adds how long it takes until all nodes are back. The brokers are started again at
+// once, or at the end if the network has to do without them.
+func (b *bench) lose(ctx context.Context, row *Row, names []string, without bool) error {
 	b.sayf("killing %d broker(s)", len(names))
 	start := time.Now()
 	for _, name := range names {
 		if err := b.site.Kill(name); err != nil {
-			return 0, err
+			return err
 		}
 	}
+	cpu := processor(b.pids()...) // those that were killed are not in it any more
 	if !without {
 		if err := b.restart(names); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	if err := b.site.WaitConnections(ctx, b.nodes); err != nil {
-		return 0, err
+		return err
 	}
 	if err := b.site.WaitNodes(ctx); err != nil {
-		return 0, err
+		return err
 	}
-	took := time.Since(start)
+	row.Values = []float64{time.Since(start).Seconds()}
+	row.CPU = []float64{processor(b.pids()...) - cpu}
+	b.report.add(row)
 	if without {
 		if err := b.restart(names); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return took, b.site.WaitBrokers(ctx)
+	return b.site.WaitBrokers(ctx)
 }
 
 func (b *bench) restart(names []string) error {

@@ -35,6 +35,10 @@ type Row struct {
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
 
+	// CPU are the seconds of processor time that brokers, nodes and clients took together each time, which
+	// what else the machine does changes little. Empty: not measured.
+	CPU []float64 `json:"cpu,omitempty"`
+
 	Budget *float64 `json:"budget,omitempty"` // what the median may be at most; nil: there is none
 	Missed bool     `json:"missed"`           // the median is above the budget, or Faults is not empty
 	Faults []string `json:"faults,omitempty"` // what should not have happened
@@ -47,16 +51,24 @@ func most(v float64) *float64 { return &v }
 // add adds a row and completes it.
 func (r *Report) add(row *Row) *Row {
 	if len(row.Values) > 0 {
-		sorted := slices.Sorted(slices.Values(row.Values))
-		row.Min, row.Max = sorted[0], sorted[len(sorted)-1]
-		row.Median = sorted[len(sorted)/2]
-		if len(sorted)%2 == 0 {
-			row.Median = (row.Median + sorted[len(sorted)/2-1]) / 2
-		}
+		row.Min, row.Max, row.Median = slices.Min(row.Values), slices.Max(row.Values), median(row.Values)
 	}
 	row.Missed = len(row.Faults) > 0 || row.Budget != nil && row.Median > *row.Budget
 	r.Rows = append(r.Rows, row)
 	return row
+}
+
+// median returns the middle one of some values, zero of none.
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	switch {
+	case n == 0:
+		return 0
+	case n%2 == 0:
+		return (sorted[n/2-1] + sorted[n/2]) / 2
+	}
+	return sorted[n/2]
 }
 
 // Row returns the row of that name, nil when it was not measured.
@@ -86,17 +98,21 @@ func (r *Report) ratio(name, what string, budget *float64, floors ...string) {
 	if row == nil {
 		return
 	}
-	floor := 0.0
+	floor, cpu := 0.0, 0.0
 	for _, f := range floors {
 		base := r.Row(f)
 		if base == nil || base.Median == 0 {
 			return
 		}
 		floor += base.Median
+		cpu += median(base.CPU)
 	}
 	out := &Row{Name: name + "_ratio", What: what, Unit: "×", Budget: budget}
 	for _, v := range row.Values {
 		out.Values = append(out.Values, v/floor)
+	}
+	if cpu > 0 {
+		out.Note = fmt.Sprintf("of processor time it takes %s times that of the floor", number(median(row.CPU)/cpu))
 	}
 	r.add(out)
 }
