@@ -25,7 +25,7 @@ func (r *rpm) name() string { return r.program }
 
 func (r *rpm) check(name, version string) error {
 	if !rpmName.MatchString(name) || strings.HasSuffix(name, ".rpm") {
-		return fmt.Errorf("%q is no name of a package: want letters, digits, _, +, - and .", name)
+		return fmt.Errorf("%q is no name of a package: want nothing but letters, digits, _, +, . and -", name)
 	}
 	if version != "" && !rpmVersion.MatchString(version) {
 		return fmt.Errorf("%q is no version of a package", version)

@@ -337,9 +337,6 @@ func (c *rpcCommand) destination() (io.Writer, func() error, error) {
 	return w, func() error { return errors.Join(w.Flush(), f.Close()) }, nil
 }
 
-// complete adds the defaults of outputs that the reply left out.
-func (a *call) complete(data []byte) []byte { return withDefaults(a.action, data) }
-
 // shown reports whether the user wants to see a reply.
 func (c *rpcCommand) shown(a *call, status agent.Status) bool {
 	which := c.display

@@ -120,7 +120,7 @@ func splitNames(identities []string) (others []string, names string) {
 func pqlIdentity(text string) (string, error) {
 	if query, ok := strings.CutPrefix(text, "pql:"); ok {
 		if query = strings.TrimSpace(query); query == "" {
-			return "", errors.New("there is no query behind pql:")
+			return "", errors.New("pql: has no query behind it")
 		}
 		return "certname in " + query, nil
 	}

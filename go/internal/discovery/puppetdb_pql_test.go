@@ -67,7 +67,7 @@ func TestPQL(t *testing.T) {
 			`(certname in inventory[certname] { facts.mcollective.server.collectives.match("\d+") = "a\"b\\" }) and (certname = "x\" or certname ~ \".")`, ""},
 		{"no text", filter.Filter{Class: []string{"a\x00"}}, "", "", `class filter "a\x00": PuppetDB takes text in UTF-8 alone`},
 		{"empty", filter.Filter{Identity: []string{"//"}}, "", "", `identity filter "//": it is empty`},
-		{"no query", filter.Filter{Identity: []string{"pql: "}}, "", "", `identity filter "pql: ": there is no query behind pql:`},
+		{"no query", filter.Filter{Identity: []string{"pql: "}}, "", "", `identity filter "pql: ": pql: has no query behind it`},
 		{"expression", filter.Filter{Compound: []filter.Compound{{Expr: "true"}}}, "", "", "an expression cannot be asked of PuppetDB: only nodes can evaluate it"},
 	}
 	for _, tt := range tests {

@@ -127,15 +127,15 @@ func TestEnroll(t *testing.T) {
 func TestResume(t *testing.T) {
 	s := newStandIn(t, never)
 	dir := t.TempDir()
-	r, rec := newRequest(dir, s.server)
-	r.Wait = 0
-	_, err := r.Run(t.Context())
+	first, _ := newRequest(dir, s.server)
+	first.Wait = 0
+	_, err := first.Run(t.Context())
 	var unsigned *UnsignedError
 	if !errors.As(err, &unsigned) || !strings.Contains(unsigned.Hint(), "puppetserver ca sign --certname ann.mcollective") {
 		t.Fatalf("not signed: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	r, rec = newRequest(dir, s.server)
+	r, rec := newRequest(dir, s.server)
 	rec.waiting = cancel
 	if _, err := r.Run(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
