@@ -172,22 +172,22 @@ func (s *Server) run(ctx context.Context, cfg *config.Config, log *slog.Logger) 
 	if err != nil {
 		return err
 	}
+	if cfg.StatsPort <= 0 {
+		return s.serve(ctx, cfg, id, nil, log) // one of many in a process does without what nobody looks at
+	}
 	registry := metrics.New()
 	registry.Counter("choria_build_info", "The build that runs, always 1",
 		"version", build.Version, "sha", build.Commit, "identity", cfg.Identity).Inc()
-
-	g, ctx := errgroup.WithContext(ctx)
-	if cfg.StatsPort > 0 {
-		stats := &daemon.Stats{
-			Address:    cfg.StatsAddress,
-			Port:       cfg.StatsPort,
-			Identity:   cfg.Identity,
-			ConfigFile: cfg.File(),
-			Metrics:    registry,
-			Log:        log,
-		}
-		g.Go(func() error { return stats.Run(ctx) })
+	stats := &daemon.Stats{
+		Address:    cfg.StatsAddress,
+		Port:       cfg.StatsPort,
+		Identity:   cfg.Identity,
+		ConfigFile: cfg.File(),
+		Metrics:    registry,
+		Log:        log,
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return stats.Run(ctx) })
 	g.Go(func() error { return s.serve(ctx, cfg, id, registry, log) })
 	return g.Wait()
 }
