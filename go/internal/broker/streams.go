@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -40,6 +41,7 @@ const (
 	// bytes that must be free before a store that ran full is used again.
 	storeCheck   = 10 * time.Second
 	leastRoom    = 64 << 20
+	settle       = 2                // how many looks later they are started again at the earliest
 	maxStoreWait = 10 * time.Minute // between two attempts to start them again
 )
 
@@ -166,8 +168,10 @@ func (b *Broker) streams(ctx context.Context, srv *server.Server) error {
 		<-ctx.Done()
 		return nil
 	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	if b.cfg.ManageStreams {
-		b.makeStreams(ctx)
+		wg.Go(func() { b.makeStreams(ctx) })
 	}
 	b.watchStore(ctx, srv)
 	return nil
@@ -255,10 +259,13 @@ func trouble(srv *server.Server) error {
 	return nil
 }
 
-// watchStore starts streams again that a full disk has stopped, when there is room.
+// watchStore says when streams do not work, and starts those again that a full disk has stopped when
+// there is room. In a cluster it does not: the server is not made for taking part in one anew while
+// it runs (measured: data races, and consumers that are refused), and other brokers carry on.
 func (b *Broker) watchStore(ctx context.Context, srv *server.Server) {
 	tick := time.NewTicker(b.storeCheck)
 	defer tick.Stop()
+	clustered := b.opts.Cluster.Port != 0 || b.opts.Gateway.Port != 0
 	var retry time.Time // not before
 	wait := b.storeCheck
 	for {
@@ -277,8 +284,16 @@ func (b *Broker) watchStore(ctx context.Context, srv *server.Server) {
 			wait = b.storeCheck
 			continue
 		case !was:
-			b.log.Error("streams do not work", "store", b.cfg.StreamStore, "free_bytes", free, "err", err,
-				"cure", "make room on that file system; streams start again when 64 MiB are free")
+			// The server may still be giving them up, which it must not do to those of a new start.
+			retry = time.Now().Add(settle * b.storeCheck)
+			cure := "make room on that file system; streams start again when 64 MiB are free"
+			if clustered {
+				cure = "make room on that file system, then restart this broker; the others of the cluster carry on"
+			}
+			b.log.Error("streams do not work", "store", b.cfg.StreamStore, "free_bytes", free, "err", err, "cure", cure)
+		}
+		if clustered {
+			continue
 		}
 		if free < leastRoom || time.Now().Before(retry) || checkStore(b.cfg.StreamStore) != nil {
 			continue
@@ -286,24 +301,20 @@ func (b *Broker) watchStore(ctx context.Context, srv *server.Server) {
 		// A disk that is broken is not better for being asked again and again.
 		wait = min(2*wait, maxStoreWait)
 		retry = time.Now().Add(wait)
-		if err := b.restartStreams(ctx, srv); err != nil {
+		if err := b.restartStreams(srv); err != nil {
 			b.log.Warn("streams were not started again", "store", b.cfg.StreamStore, "err", err)
 		}
 	}
 }
 
 // restartStreams reads the store anew.
-func (b *Broker) restartStreams(ctx context.Context, srv *server.Server) error {
+func (b *Broker) restartStreams(srv *server.Server) error {
 	if err := srv.ShutdownJetStream(); err != nil { // which keeps what is in the store
 		return err
 	}
-	err := srv.EnableJetStream(&server.JetStreamConfig{
+	return srv.EnableJetStream(&server.JetStreamConfig{
 		StoreDir: b.cfg.StreamStore, MaxMemory: maxMemory, SyncInterval: b.opts.SyncInterval, Strict: true, CompressOK: true,
 	})
-	if err == nil && b.cfg.ManageStreams {
-		b.makeStreams(ctx)
-	}
-	return err
 }
 
 // freeBytes returns the room on the file system of dir for who is not root.

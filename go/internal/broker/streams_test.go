@@ -219,7 +219,7 @@ func TestStoreComesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.SetStoreCheck(10 * time.Millisecond)
+	b.SetStoreCheck(500 * time.Millisecond) // in which the server has given its streams up
 	stop := labtest.Run(t, b)
 	defer stop()
 	s := streams.On(connect(t, transport.Options{Servers: []string{b.URL()}}))
@@ -234,6 +234,11 @@ func TestStoreComesBack(t *testing.T) {
 	if err := b.LoseStore(); err != nil {
 		t.Fatal(err)
 	}
+	defer func() {
+		if t.Failed() {
+			t.Log(logged)
+		}
+	}()
 	until(t, "the streams work again", func() bool { return strings.Contains(logged.String(), "streams work again") })
 	if !strings.Contains(logged.String(), "streams do not work") {
 		t.Error("the loss is not logged")
