@@ -75,12 +75,35 @@ type Server struct {
 	// Ready, when set, is called when the node is connected and answers.
 	Ready func()
 
+	// Stopping, when set, is called when the node takes no more requests, while those in progress finish.
+	// It is not called when Ready was not.
+	Stopping func()
+
+	// Registrations are what this program says about itself from time to time.
+	Registrations []Registration
+
 	// Log gets what the node has to say. Nil means the setting logfile when there is a ConfigFile,
 	// and nothing is logged when there is none.
 	Log *slog.Logger
 
 	mu     sync.Mutex
 	reopen []func() error // while Run runs
+}
+
+// A Registration is published from time to time, signed by the node, for whoever collects such messages.
+type Registration struct {
+	Name string // for the log
+
+	// Subject is where it is published. Empty means the agent registration of the main collective, or of
+	// the setting registration_collective.
+	Subject string
+
+	// Interval is the time between publications. Zero means the setting registerinterval, 300 s. The first
+	// one is after some seconds.
+	Interval time.Duration
+
+	// Collect returns what to publish, usually JSON, and nil for nothing this time. It should be quick.
+	Collect func() ([]byte, error)
 }
 
 // TLS are PEM files that say who this node is and whom it trusts.
@@ -228,21 +251,23 @@ func (s *Server) serve(ctx context.Context, cfg *config.Config, id *security.Ide
 		}
 	}()
 	n, err := node.New(node.Options{
-		Config:    cfg,
-		Conn:      conn,
-		Server:    options,
-		Verifier:  id,
-		Signer:    id,
-		Agents:    s.agents(cfg),
-		Data:      s.data(),
-		Facts:     s.Facts,
-		Classes:   s.Classes,
-		Authorize: s.Authorize,
-		Component: s.Component,
-		Ready:     s.Ready,
-		Expires:   id.Expires(),
-		Log:       log,
-		Metrics:   registry,
+		Config:        cfg,
+		Conn:          conn,
+		Server:        options,
+		Verifier:      id,
+		Signer:        id,
+		Agents:        s.agents(cfg),
+		Data:          s.data(),
+		Facts:         s.Facts,
+		Classes:       s.Classes,
+		Authorize:     s.Authorize,
+		Component:     s.Component,
+		Ready:         s.Ready,
+		Stopping:      s.Stopping,
+		Expires:       id.Expires(),
+		Log:           log,
+		Metrics:       registry,
+		Registrations: s.registrations(),
 	})
 	if err != nil {
 		return err
@@ -263,6 +288,14 @@ func (s *Server) agents(cfg *config.Config) []*agent.Agent {
 			value, _, ok := cfg.Raw(key)
 			return value, ok
 		})...)
+	}
+	return all
+}
+
+func (s *Server) registrations() []node.Registration {
+	all := make([]node.Registration, 0, len(s.Registrations))
+	for _, r := range s.Registrations {
+		all = append(all, node.Registration(r))
 	}
 	return all
 }

@@ -299,8 +299,8 @@ func (f *puppetFiles) summary() (puppetSummary, error) {
 // parseSummary takes what is an object of objects.
 func parseSummary(data []byte) (puppetSummary, error) {
 	all := make(map[string]any)
-	if err := yaml.Unmarshal(data, &all); err != nil {
-		return nil, fmt.Errorf("no YAML: %s", firstLine(err))
+	if err := decodeYAML(data, &all); err != nil {
+		return nil, fmt.Errorf("no YAML: %w", err)
 	}
 	if _, err := json.Marshal(all); err != nil { // .nan, or a hash as a name: nothing Puppet writes
 		return nil, err
@@ -308,10 +308,19 @@ func parseSummary(data []byte) (puppetSummary, error) {
 	return all, nil
 }
 
-// firstLine drops the excerpt of the source that errors of the YAML library end with.
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
+// decodeYAML decodes YAML. The library panics on some of what is none, and its errors have an excerpt of the
+// source behind their first line.
+func decodeYAML(data []byte, v any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	if err := yaml.Unmarshal(data, v); err != nil {
+		line, _, _ := strings.Cut(err.Error(), "\n")
+		return errors.New(line)
+	}
+	return nil
 }
 
 // types counts the resources of each type.

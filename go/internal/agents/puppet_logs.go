@@ -11,8 +11,6 @@ import (
 	"regexp"
 	"strings"
 	"time"
-
-	"github.com/goccy/go-yaml"
 )
 
 // A puppetLog is one line of the log of a run.
@@ -54,8 +52,8 @@ func parseLogs(r io.Reader) ([]puppetLog, error) {
 		Message string `yaml:"message"`
 		Time    any    `yaml:"time"`
 	}
-	if err := yaml.Unmarshal(section, &entries); err != nil {
-		return nil, fmt.Errorf("its logs are no YAML: %s", firstLine(err))
+	if err := decodeYAML(section, &entries); err != nil {
+		return nil, fmt.Errorf("its logs are no YAML: %w", err)
 	}
 	logs := make([]puppetLog, 0, len(entries))
 	for _, e := range entries {

@@ -48,6 +48,9 @@ type Options struct {
 	// plugin.NAME.activate_agent = false in the configuration is left out.
 	Agents []*agent.Agent
 
+	// Registrations are published beside those that are configured. They need a Signer.
+	Registrations []Registration
+
 	// Data are data plugins beside agent, choria and config_item, which every node has.
 	Data []*agent.DataPlugin
 
@@ -65,6 +68,10 @@ type Options struct {
 
 	// Ready, when set, is called once by Run when the node answers.
 	Ready func()
+
+	// Stopping, when set, is called once by Run when it takes no more requests, before those in progress
+	// have ended.
+	Stopping func()
 
 	// Component is the name of this program in lifecycle events. Empty means server.
 	Component string
@@ -91,6 +98,7 @@ type Node struct {
 	signer    Signer
 	component string
 	ready     func()
+	stopping  func() // may be nil
 	expires   time.Time
 	now       func() time.Time
 	log       *slog.Logger
@@ -140,6 +148,7 @@ func New(o Options) (*Node, error) {
 		signer:    o.Signer,
 		component: o.Component,
 		ready:     o.Ready,
+		stopping:  o.Stopping,
 		expires:   o.Expires,
 		now:       o.Now,
 		log:       o.Log,
@@ -176,7 +185,7 @@ func New(o Options) (*Node, error) {
 	}
 	n.allow = n.newAuthorizer(o)
 	var err error
-	if n.registrars, err = n.newRegistrars(); err != nil {
+	if n.registrars, err = n.newRegistrars(o.Registrations); err != nil {
 		return nil, err
 	}
 	if o.Config.Audit {

@@ -21,6 +21,21 @@ type Signer interface {
 	Caller() string // caller id of what it signs
 }
 
+// A Registration is what a program that embeds a node says about itself from time to time.
+type Registration struct {
+	Name string // for the log
+
+	// Subject is where it goes. Empty means the agent registration of registration_collective.
+	Subject string
+
+	// Interval is the time between publications. Zero means registerinterval.
+	Interval time.Duration
+
+	// Collect returns the body to publish, nil for nothing this time. It is called from one goroutine and
+	// should be quick.
+	Collect func() ([]byte, error)
+}
+
 // blackHole is where nobody listens: registration wants no replies. Source: protocol section 14.
 const blackHole = "dev.null"
 
@@ -41,22 +56,43 @@ type registrar struct {
 	// and what to call when it was published. A nil body: there is nothing to say.
 	collect func() (body []byte, size int, published func(), err error)
 
+	interval time.Duration
+	trigger  int // bytes: a change of this size is published before it is due; 0: none
+
 	last time.Time // of publication
 	size int       // of what was published last
 	said string    // what was last said to be wrong
 }
 
 // newRegistrars returns the registration plugins that are configured.
-func (n *Node) newRegistrars() ([]*registrar, error) {
-	if len(n.cfg.Registration) == 0 || n.cfg.RegisterInterval <= 0 {
+func (n *Node) newRegistrars(own []Registration) ([]*registrar, error) {
+	plugins := n.cfg.Registration
+	if n.cfg.RegisterInterval <= 0 {
+		plugins = nil
+	}
+	if len(plugins)+len(own) == 0 {
 		return nil, nil
 	}
 	if n.signer == nil {
 		return nil, errors.New("node: registration is configured, and there is nothing to sign it with")
 	}
 	var all []*registrar
-	for _, plugin := range n.cfg.Registration {
-		r := &registrar{n: n, plugin: plugin}
+	for _, o := range own {
+		r := &registrar{n: n, plugin: o.Name, target: o.Subject, interval: o.Interval}
+		if r.interval == 0 {
+			r.interval = n.cfg.RegisterInterval
+		}
+		if o.Collect == nil || r.interval <= 0 {
+			return nil, fmt.Errorf("node: registration %q: want a function and an interval", o.Name)
+		}
+		r.collect = func() ([]byte, int, func(), error) {
+			body, err := o.Collect()
+			return body, len(body), func() {}, err
+		}
+		all = append(all, r)
+	}
+	for _, plugin := range plugins {
+		r := &registrar{n: n, plugin: plugin, interval: n.cfg.RegisterInterval, trigger: n.cfg.RegistrationTrigger}
 		switch plugin {
 		case "file_content":
 			if n.cfg.RegistrationFile == "" {
@@ -78,7 +114,7 @@ func (n *Node) newRegistrars() ([]*registrar, error) {
 // register starts the registration plugins.
 func (n *Node) register(s *scheduler) {
 	for _, r := range n.registrars {
-		s.next(firstRegistration(n.cfg.RegisterInterval, n.cfg.RegistrationSplay), r.run)
+		s.next(firstRegistration(r.interval, n.cfg.RegistrationSplay), r.run)
 	}
 }
 
@@ -98,11 +134,10 @@ const slack = 50 * time.Millisecond
 
 // run publishes when it is time, and returns how long until it wants to be called again.
 func (r *registrar) run() time.Duration {
-	cfg := r.n.cfg
 	now := r.n.now()
-	due := r.last.IsZero() || now.Sub(r.last) > cfg.RegisterInterval-slack
+	due := r.last.IsZero() || now.Sub(r.last) > r.interval-slack
 	if r.n.conn.Server() == "" { // what is old when it arrives is of no use
-		return min(retry, cfg.RegisterInterval)
+		return min(retry, r.interval)
 	}
 	err := r.publish(now, due)
 	switch {
@@ -115,9 +150,9 @@ func (r *registrar) run() time.Duration {
 	if due {
 		r.last = now // also when it failed: the next attempt is in an interval
 	}
-	next := cfg.RegisterInterval - now.Sub(r.last)
-	if cfg.RegistrationTrigger > 0 {
-		next = min(next, cfg.RegistrationPoll)
+	next := r.interval - now.Sub(r.last)
+	if r.trigger > 0 {
+		next = min(next, r.n.cfg.RegistrationPoll)
 	}
 	return max(next, slack)
 }
@@ -129,7 +164,7 @@ func (r *registrar) publish(now time.Time, due bool) error {
 		return err
 	}
 	change := max(size-r.size, r.size-size)
-	if !due && (r.n.cfg.RegistrationTrigger == 0 || change < r.n.cfg.RegistrationTrigger) {
+	if !due && (r.trigger == 0 || change < r.trigger) {
 		return nil
 	}
 	if err := r.n.registration(r.target, body); err != nil {

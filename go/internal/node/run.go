@@ -97,6 +97,9 @@ func stop(nodes []*Node, cancel context.CancelFunc) {
 	var patience time.Duration
 	for _, n := range nodes {
 		n.unsubscribe()
+		if n.stopping != nil {
+			n.stopping()
+		}
 		patience = max(patience, n.cfg.SoftShutdownTimeout)
 	}
 	timer := time.AfterFunc(patience, cancel)
