@@ -21,13 +21,14 @@ PUPPET8 := debootstrap util-linux
 
 FUZZTIME ?= 2s
 
-.PHONY: help setup build demo test test-go test-fuzz test-ruby test-puppet test-puppet8 test-full lint bench clean
+.PHONY: help setup build demo test test-go test-fuzz test-ruby test-puppet test-puppet8 test-full lint bench bench-full clean
 
 help:
 	@echo 'make build   choria, mco, choria-server and choria-broker in bin/'
 	@echo 'make demo    a network of five nodes, a tour of the commands and a spec of the network'
 	@echo 'make test    all tests and linters'
 	@echo 'make bench   what things cost, beside what they may cost'
+	@echo 'make bench-full   the same of a network of 48 000 nodes, with adverse conditions'
 
 setup:
 	@scripts/setup
@@ -76,6 +77,12 @@ test-puppet8:
 bench: build
 	@scripts/setup $(RUNTIME)
 	@scripts/bench
+
+# Takes some 12 GB and many minutes; the results are in dist/bench. NODES=10000 is for smaller machines.
+NODES ?= 48000
+bench-full: build
+	@mkdir -p dist/bench
+	bin/choria lab bench --nodes $(NODES) --brokers 3 --scenario all --json dist/bench/bench.json --csv dist/bench/bench.csv --plot dist/bench/bench.svg | tee dist/bench/bench.txt
 
 clean:
 	rm -rf bin dist report.json
