@@ -374,7 +374,7 @@ func TestSettings(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b := labtest.RunBroker(t, cfg, broker.Options{})
+	b := labtest.RunBroker(t, cfg, broker.Options{MaxConnections: 100}) // for which there are files everywhere
 	w := httptest.NewRecorder()
 	b.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/varz", nil))
 	var v map[string]any
@@ -382,13 +382,16 @@ func TestSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]any{
-		"server_name": "b.example.net", "max_connections": 50000.0, "max_payload": 1048576.0, "max_pending": 67108864.0, "max_control_line": 4096.0,
+		"server_name": "b.example.net", "max_connections": 100.0, "max_payload": 1048576.0, "max_pending": 67108864.0, "max_control_line": 4096.0,
 		"write_deadline": 10e9, "tls_timeout": 2.0, "auth_timeout": 2.0, "ping_interval": 120e9, "ping_max": 2.0, "system_account": "system",
 		"host": "nats.example.net", "port": 4333.0,
 	} {
 		if v[key] != want {
 			t.Errorf("%s is %v; want %v", key, v[key], want)
 		}
+	}
+	if broker.MaxConnections != 50_000 {
+		t.Errorf("%d connections are the most; want 50000", broker.MaxConnections)
 	}
 }
 
