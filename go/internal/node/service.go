@@ -61,9 +61,10 @@ func (n *Node) dispatch(ctx context.Context, e *exchange) {
 		e.send(body)
 		return
 	}
-	deadline := time.Now().Add(s.timeout)
+	latest := time.Now().Add(s.timeout)
 	ok := s.submit(func(waited bool) {
 		defer n.work.end()
+		deadline := latest
 		if !waited {
 			deadline = time.Time{}
 		}
