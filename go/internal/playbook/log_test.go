@@ -108,7 +108,7 @@ func TestPlaybookOf(t *testing.T) {
 func TestList(t *testing.T) {
 	names, files := List([]string{"testdata/modules", "/does/not/exist", "../../../modules"}, "")
 	got := strings.Join(names, " ")
-	for _, want := range []string{"demo demo::counts", "demo::deep::fails", "mcollective_agent_puppet::disable_and_wait", "cspec::agents::shell"} {
+	for _, want := range []string{"demo demo::cleans demo::counts", "demo::deep::fails", "mcollective_agent_puppet::disable_and_wait", "cspec::agents::shell"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %s", want, got)
 		}
