@@ -294,7 +294,10 @@ func TestSinkAway(t *testing.T) {
 	}
 	a, stop := run()
 	send(100)
-	until(t, "the first", func() bool { return b.count() == 100 })
+	// What is stored and not yet acknowledged would wait on disk too when the broker goes.
+	until(t, "the first are acknowledged", func() bool {
+		return a.tally.side("output", 0).published.Value()+a.tally.side("output", 1).published.Value() == 100
+	})
 	b.stop()
 	send(300)
 	until(t, "they wait on disk", func() bool { return a.spill.waiting() == 300 })
