@@ -207,6 +207,7 @@ func (s *Server) run(ctx context.Context, cfg *config.Config, log *slog.Logger) 
 		Identity:   cfg.Identity,
 		ConfigFile: cfg.File(),
 		Metrics:    registry,
+		Expires:    id.Expires,
 		Log:        log,
 	}
 	g, ctx := errgroup.WithContext(ctx)
@@ -215,8 +216,28 @@ func (s *Server) run(ctx context.Context, cfg *config.Config, log *slog.Logger) 
 	return g.Wait()
 }
 
-// serve connects and answers until ctx ends.
+// serve connects and answers until ctx ends. It waits here for as long as the node lives, and one stack of
+// a goroutine does so for each node of a process: what takes room on it is done by join, which returns.
 func (s *Server) serve(ctx context.Context, cfg *config.Config, id *security.Identity, registry *metrics.Registry, log *slog.Logger) error {
+	m, err := s.join(ctx, cfg, id, registry, log)
+	if m == nil {
+		return err
+	}
+	defer m.leave(ctx)
+	return m.disk.run(ctx, m.node.Run)
+}
+
+// A member is a node that is connected.
+type member struct {
+	conn   *transport.Conn
+	node   *node.Node
+	disk   *foreign // nil: none
+	forget func()   // of Reopen
+	log    *slog.Logger
+}
+
+// join connects and makes the node. It returns nothing when ctx ended first.
+func (s *Server) join(ctx context.Context, cfg *config.Config, id *security.Identity, registry *metrics.Registry, log *slog.Logger) (_ *member, err error) {
 	options := transport.Options{
 		Lookup: func(ctx context.Context) ([]string, error) {
 			return transport.Servers(ctx, cfg, false)
@@ -236,23 +257,21 @@ func (s *Server) serve(ctx context.Context, cfg *config.Config, id *security.Ide
 		log.Warn("TLS is off: plugin.choria.lab.no_tls is for labs alone")
 		options.TLS = nil
 	}
-	conn, err := transport.Connect(ctx, options)
-	if ctx.Err() != nil {
-		return nil // told to stop before there was a connection
-	}
-	if err != nil {
-		return err
+	m := &member{forget: func() {}, log: log}
+	if m.conn, err = transport.Connect(ctx, options); err != nil {
+		if ctx.Err() != nil {
+			err = nil // told to stop before there was a connection
+		}
+		return nil, err
 	}
 	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
-		defer cancel()
-		if err := conn.Close(closing); err != nil {
-			log.Warn("connection not closed in order", "err", err)
+		if err != nil {
+			m.leave(ctx)
 		}
 	}()
-	n, err := node.New(node.Options{
+	m.node, err = node.New(node.Options{
 		Config:        cfg,
-		Conn:          conn,
+		Conn:          m.conn,
 		Server:        options,
 		Verifier:      id,
 		Signer:        id,
@@ -270,14 +289,24 @@ func (s *Server) serve(ctx context.Context, cfg *config.Config, id *security.Ide
 		Registrations: s.registrations(),
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer s.onReopen(n.Reopen)()
-	disk, err := newForeign(cfg, n, log)
+	m.forget = s.onReopen(m.node.Reopen)
+	m.disk, err = newForeign(cfg, m.node, log)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return disk.run(ctx, n.Run)
+	return m, nil
+}
+
+// leave closes the connection.
+func (m *member) leave(ctx context.Context) {
+	m.forget()
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
+	defer cancel()
+	if err := m.conn.Close(closing); err != nil {
+		m.log.Warn("connection not closed in order", "err", err)
+	}
 }
 
 // agents returns those of the program and the standard ones.

@@ -118,7 +118,7 @@ func TestProcess(t *testing.T) {
 	defer c.Close(ctx)
 
 	for path, want := range map[string]string{
-		"/choria/prometheus": `choria_network_connections{identity="broker.example.net"} 1`,
+		"/choria/prometheus": `choria_certificate_expires_timestamp_seconds{identity="broker.example.net"} `,
 		"/choria/metrics":    `choria_build_info{`,
 		"/choria/":           `"identity":"broker.example.net"`,
 		"/varz":              `broker.example.net`,

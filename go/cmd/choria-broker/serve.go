@@ -74,11 +74,14 @@ func runBroker(ctx context.Context, cfg *config.Config, pid string, log *daemon.
 		log.Warn("TLS is off and anybody may connect: plugin.choria.lab.no_tls is for labs alone")
 		id = nil
 	}
-	reg := metrics.New()
+	var reg *metrics.Registry // nil: nobody looks
+	if cfg.StatsPort != 0 {
+		reg = metrics.New()
+	}
 	stats := &daemon.Stats{
 		Address: cfg.StatsAddress, Port: cfg.StatsPort,
 		Identity: cfg.Identity, ConfigFile: cfg.File(),
-		Metrics: reg, Log: log.Logger,
+		Metrics: reg, Expires: self.Expires, Log: log.Logger,
 	}
 	var b *broker.Broker // nil: none
 	if cfg.BrokerNetwork {
@@ -109,6 +112,10 @@ func runBroker(ctx context.Context, cfg *config.Config, pid string, log *daemon.
 	log.Info("broker starts", "version", build.Version, "identity", cfg.Identity, "config", cfg.File(), "certificate_expires", expires)
 	daemon.Reopener(ctx, log)
 	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		daemon.TrimMemory(gctx)
+		return nil
+	})
 	// The broker ends when the parts have: they have to pass on what they hold.
 	last, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()

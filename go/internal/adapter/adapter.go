@@ -175,7 +175,7 @@ func (a *Adapter) Run(ctx context.Context) error {
 	outputs.Wait()
 	giveUp()
 	drainer.Wait()
-	if n := a.tally.dropped("stopped").Value(); n > 0 {
+	if n := a.tally.dropped(stopped).Value(); n > 0 {
 		a.Log.Error("messages were lost on stopping: the sink did not take them, and there was no room on disk", "messages", n)
 	}
 	a.Log.Info("adapter stopped", "spilled", a.spill.waiting())
@@ -227,7 +227,7 @@ func (a *Adapter) countOverflow() {
 			continue
 		}
 		if n := in.sub.Dropped(); n > in.overflowed {
-			a.tally.dropped("overflow").Add(uint64(n - in.overflowed))
+			a.tally.dropped(overflow).Add(uint64(n - in.overflowed))
 			in.overflowed = n
 		}
 	}

@@ -90,7 +90,7 @@ func (in *input) handle(msg transport.Msg) {
 	}
 	if !a.put(m) {
 		in.side.errors.Inc()
-		a.tally.dropped("stopped").Inc()
+		a.tally.dropped(stopped).Inc()
 	}
 }
 
@@ -195,7 +195,7 @@ func (a *Adapter) bury(subject string, payload []byte, err error) {
 		err = errNotConnected
 	}
 	if err != nil {
-		a.tally.dropped("dead_letter").Inc()
+		a.tally.dropped(lostLetter).Inc()
 		a.Log.Debug("dead letter not published", "subject", a.DeadLetters, "err", err)
 	}
 }

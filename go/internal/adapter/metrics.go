@@ -23,6 +23,13 @@ func newTally(a *Adapter) tally {
 	labels := []string{"name", a.Name, "identity", a.Identity}
 	a.Metrics.Gauge("choria_adapter_queue_capacity", "How many messages can be in the work queue", labels...).Set(float64(a.QueueLength))
 	a.Metrics.GaugeFunc("choria_adapter_queue_length", "How many messages are in the work queue", func() float64 { return float64(len(a.queue)) }, labels...)
+	// Shown from the start: of a counter that appears with a value nobody can tell that it grew.
+	for _, reason := range []string{overflow, stopped, damaged, lostLetter} {
+		t.dropped(reason)
+	}
+	for _, kind := range []string{malformed, unproven, expired, badSender, sinkRefuse} {
+		t.deadLetters(kind)
+	}
 	return t
 }
 
@@ -41,8 +48,15 @@ func (t tally) side(role string, n int) side {
 	return s
 }
 
-// dropped counts messages that are lost: overflow, stopped, damaged, or dead_letter for a dead letter
-// that could not be published.
+// Why a message is lost: the values of the label reason.
+const (
+	overflow   = "overflow"    // it came when all queues were full
+	stopped    = "stopped"     // the adapter ended, and neither sink nor spill took it
+	damaged    = "damaged"     // its file cannot be read
+	lostLetter = "dead_letter" // it was a dead letter and could not be published
+)
+
+// dropped counts messages that are lost.
 func (t tally) dropped(reason string) *metrics.Counter {
 	return t.registry.Counter("choria_adapter_dropped_msgs", "Messages that were lost", "name", t.name, "identity", t.identity, "reason", reason)
 }

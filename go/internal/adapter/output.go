@@ -82,7 +82,7 @@ func (o *output) deliver(batch []Message) {
 			a.away.spill(err)
 		}
 		if a.life.Err() != nil {
-			a.tally.dropped("stopped").Add(uint64(len(batch)))
+			a.tally.dropped(stopped).Add(uint64(len(batch)))
 			return
 		}
 		select {
@@ -130,7 +130,7 @@ func (o *output) drainSpill(ctx context.Context) {
 		case errors.Is(err, errDamaged):
 			n := a.spill.skip()
 			a.Log.Error("messages in the spill are damaged, and left out", "err", err, "messages", n)
-			a.tally.dropped("damaged").Add(uint64(n))
+			a.tally.dropped(damaged).Add(uint64(n))
 			continue
 		case err != nil: // of the disk, or too many open files: not a reason to give messages up
 			a.away.spill(err)

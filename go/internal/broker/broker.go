@@ -137,6 +137,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	g.Go(func() error { return b.streams(gctx, srv) })
 	g.Go(func() error { return b.answerAbout(gctx) })
 	g.Go(func() error { return b.countLeafnodes(gctx, srv) })
+	g.Go(func() error { return b.countEvents(gctx) })
 	g.Go(func() error {
 		select {
 		case <-gctx.Done():

@@ -20,6 +20,7 @@ import (
 	"choria.io/choria/go/internal/security"
 	"choria.io/choria/go/internal/security/pki"
 	"choria.io/choria/go/internal/transport"
+	"choria.io/choria/go/lifecycle"
 )
 
 // patience is how long anything may take on a busy machine before a test gives up on it.
@@ -317,6 +318,29 @@ func TestMaxConnections(t *testing.T) {
 	refused(t, transport.Options{Servers: []string{b.URL()}}, "maximum")
 }
 
+// TestLifecycleMetrics holds that a broker counts what nodes say.
+func TestLifecycleMetrics(t *testing.T) {
+	reg := metrics.New()
+	b := labtest.RunBroker(t, labtest.BrokerConfig(t, "identity", "b.example.net"), broker.Options{Metrics: reg})
+	c := connect(t, transport.Options{Servers: []string{b.URL()}, Name: "n1"})
+	e := lifecycle.New(lifecycle.Startup, "n1.example.net", lifecycle.Server)
+	e.Version = "1.2.3"
+	data, err := lifecycle.Encode(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the node is counted", func() bool { // the broker may not listen yet
+		if err := c.Publish(lifecycle.Subject(e), data); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if _, err := reg.WriteTo(&out); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(out.String(), `choria_lifecycle_nodes{component="server",identity="b.example.net",version="1.2.3"} 1`+"\n")
+	})
+}
+
 func TestMetricsAndMonitoring(t *testing.T) {
 	reg := metrics.New()
 	b := labtest.RunBroker(t, labtest.BrokerConfig(t, "identity", "b.example.net"), broker.Options{Metrics: reg})
@@ -325,13 +349,16 @@ func TestMetricsAndMonitoring(t *testing.T) {
 		t.Fatal("no message passed")
 	}
 	var out bytes.Buffer
-	if _, err := reg.WriteTo(&out); err != nil {
-		t.Fatal(err)
-	}
+	until(t, "c and the connection that counts events", func() bool {
+		out.Reset()
+		if _, err := reg.WriteTo(&out); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(out.String(), `choria_network_connections{identity="b.example.net"} 2`)
+	})
 	for _, line := range []string{
 		`# TYPE choria_network_connections gauge`,
-		`choria_network_connections{identity="b.example.net"} 1`,
-		`choria_network_total_connections{identity="b.example.net"} 1`,
+		`choria_network_total_connections{identity="b.example.net"} 2`,
 		`choria_network_routes{identity="b.example.net"} 0`,
 		`choria_network_remotes{identity="b.example.net"} 0`,
 		`choria_network_leafnode_remotes{identity="b.example.net"} 0`,

@@ -108,7 +108,7 @@ func (b *Broker) describe(r *metrics.Registry) {
 	gauge := func(name, help string, value func(*server.Varz) float64) {
 		r.GaugeFunc("choria_network_"+name, help, func() float64 { return value(f.get()) }, "identity", b.cfg.Identity)
 	}
-	gauge("connections", "Nodes and clients connected now", func(v *server.Varz) float64 { return float64(v.Connections) })
+	gauge("connections", "Nodes and clients connected now, and what this process connects to itself", func(v *server.Varz) float64 { return float64(v.Connections) })
 	gauge("total_connections", "Connections accepted since the start", func(v *server.Varz) float64 { return float64(v.TotalConnections) })
 	gauge("routes", "Connections to other brokers of the cluster", func(v *server.Varz) float64 { return float64(v.Routes) })
 	gauge("remotes", "Other brokers of the cluster", func(v *server.Varz) float64 { return float64(v.Remotes) })
@@ -120,10 +120,6 @@ func (b *Broker) describe(r *metrics.Registry) {
 	gauge("slow_consumers", "Connections closed because they did not keep up", func(v *server.Varz) float64 { return float64(v.SlowConsumers) })
 	gauge("subscriptions", "Subscriptions", func(v *server.Varz) float64 { return float64(v.Subscriptions) })
 
-	if b.o.Security != nil {
-		r.GaugeFunc("choria_network_certificate_expires_timestamp_seconds", "When the certificate of this broker expires, in seconds since 1970 UTC",
-			func() float64 { return float64(b.o.Security.Expires().Unix()) }, "identity", b.cfg.Identity)
-	}
 	if b.cfg.StreamStore == "" {
 		return
 	}

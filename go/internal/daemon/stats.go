@@ -38,6 +38,7 @@ type Stats struct {
 	Identity   string
 	ConfigFile string
 	Metrics    *metrics.Registry
+	Expires    func() time.Time // when the certificate of the process expires; nil: it has none
 	Other      http.Handler
 	Log        *slog.Logger // nil discards
 
@@ -67,6 +68,10 @@ func (s *Stats) Run(ctx context.Context) error {
 		"version", build.Version, "sha", build.Commit, "identity", s.Identity)
 	if info.Value() == 0 {
 		info.Inc()
+	}
+	if s.Expires != nil {
+		s.Metrics.GaugeFunc("choria_certificate_expires_timestamp_seconds", "When the certificate of this process expires, in seconds since 1970 UTC",
+			func() float64 { return float64(s.Expires().Unix()) }, "identity", s.Identity)
 	}
 	ln := s.listener
 	if ln == nil {
