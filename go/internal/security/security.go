@@ -62,6 +62,10 @@ type Options struct {
 	// requests, and to make them in the name of others. Nil means the documented defaults.
 	Callers, Privileged []string
 
+	// KnownCallers is how many certificates of callers that verified are kept, some 2 kB each, so that
+	// those of their next requests need not be. Zero means 128: a node hears few.
+	KnownCallers int
+
 	// LegacyBrokers accepts brokers whose certificate has its name in the subject alone.
 	LegacyBrokers bool
 

@@ -2,6 +2,7 @@ package security
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type authorities struct {
 	lists revocations
 	hasRL bool // there was a file of revocation lists
 
+	keeps   int // how many callers
 	mu      sync.RWMutex
 	callers map[[32]byte]*caller // certificates that verified, by the SHA-256 of their PEM form
 }
@@ -71,7 +73,7 @@ func loadAuthorities(o Options, old *authorities) (*authorities, error) {
 		}
 		return nil, err
 	}
-	a := &authorities{file: o.CA, certs: certs, roots: x509.NewCertPool()}
+	a := &authorities{file: o.CA, certs: certs, roots: x509.NewCertPool(), keeps: cmp.Or(max(o.KnownCallers, 0), maxCallers)}
 	if o.CRL != "" {
 		data, _, err := readFile(o.CRL, "revocation list", maxCRLFile)
 		missing := errors.Is(err, fs.ErrNotExist)

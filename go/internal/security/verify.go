@@ -2,12 +2,10 @@ package security
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -23,7 +21,7 @@ const (
 	maxRSABits   = 8192
 )
 
-// maxCallers is how many verified certificates are kept, some 1 kB each.
+// maxCallers is how many verified certificates are kept, some 2 kB each, unless Options says otherwise.
 const maxCallers = 128
 
 // A caller is what remains of a certificate that verified. It holds for as long as the certificate
@@ -32,7 +30,7 @@ type caller struct {
 	from, to   time.Time
 	names      []string // common name and DNS names
 	privileged bool
-	key        *rsa.PublicKey
+	key        *rsaKey
 
 	// last is the request that was found to be signed by this caller most recently. Where many nodes
 	// share an identity all of them receive each request.
@@ -75,8 +73,8 @@ func (c *caller) verify(message, signature []byte) error {
 	if last := c.last.Load(); last != nil && last.digest == digest && bytes.Equal(last.signature, signature) {
 		return nil
 	}
-	if err := rsa.VerifyPKCS1v15(c.key, crypto.SHA256, digest[:], signature); err != nil {
-		return errors.New("the signature is not that of the certificate over this message")
+	if err := c.key.verify(digest, signature); err != nil {
+		return err
 	}
 	c.last.Store(&signed{digest, bytes.Clone(signature)})
 	return nil
@@ -111,7 +109,7 @@ func (a *authorities) keep(sum [32]byte, c *caller) {
 	if a.callers == nil {
 		a.callers = make(map[[32]byte]*caller)
 	}
-	if _, known := a.callers[sum]; !known && len(a.callers) >= maxCallers {
+	if _, known := a.callers[sum]; !known && len(a.callers) >= a.keeps {
 		for any := range a.callers {
 			delete(a.callers, any)
 			break
@@ -139,7 +137,7 @@ func (t *trust) newCaller(a *authorities, data []byte, now time.Time) (*caller, 
 	if !ok {
 		return nil, fmt.Errorf("certificate %q: has an %s key, requests are signed with RSA", clip(leaf.Subject.CommonName), leaf.PublicKeyAlgorithm)
 	}
-	c := &caller{from: leaf.NotBefore, to: leaf.NotAfter, names: certNames(leaf), key: key}
+	c := &caller{from: leaf.NotBefore, to: leaf.NotAfter, names: certNames(leaf), key: newRSAKey(key)}
 	c.privileged = t.privileged.matchAny(c.names)
 	for _, above := range chain[1:] {
 		if above.NotBefore.After(c.from) {
