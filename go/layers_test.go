@@ -16,8 +16,8 @@ const module = "choria.io/choria/"
 // layers are the packages below go/, lowest first. A package imports packages of lower layers, and
 // of its own layer where peers says so.
 var layers = [][]string{
-	{"internal/build", "internal/cspec", "internal/jsonscan", "internal/subprocess"},
-	{"filter", "ddl", "lifecycle", "internal/metrics", "internal/config"},
+	{"internal/build", "internal/jsonscan", "internal/metrics", "internal/subprocess"},
+	{"filter", "ddl", "lifecycle", "internal/config", "internal/cspec"},
 	{"agent", "internal/protocol", "internal/security", "internal/security/pki", "internal/vectors"},
 	{"internal/daemon", "internal/transport", "internal/policy", "internal/discovery", "internal/enroll", "internal/streams",
 		"internal/hotload", "internal/rubyagent", "internal/externalagent"},

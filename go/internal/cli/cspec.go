@@ -37,6 +37,7 @@ type cspecCommand struct {
 	junit      string
 	tap        string
 	html       string
+	prometheus string
 }
 
 func addCspec(e *env, app *kingpin.Application) {
@@ -76,6 +77,7 @@ Exit status:
 		sub.Flag("junit", "Write JUnit XML").PlaceHolder("FILE").StringVar(&c.junit)
 		sub.Flag("tap", "Write the Test Anything Protocol").PlaceHolder("FILE").StringVar(&c.tap)
 		sub.Flag("html", "Write one self-contained HTML page").PlaceHolder("FILE").StringVar(&c.html)
+		sub.Flag("prometheus", "Write metrics for the textfile collector of node_exporter").PlaceHolder("FILE").StringVar(&c.prometheus)
 	}
 }
 
@@ -171,22 +173,27 @@ func (c *cspecCommand) run() error {
 }
 
 func (c *cspecCommand) convert() error {
-	if c.junit == "" && c.tap == "" && c.html == "" {
-		return withHint(errors.New("report: want a format to write"), "--junit FILE, --tap FILE or --html FILE; --tap=- writes to standard output")
+	if !c.wanted() {
+		return withHint(errors.New("report: want a format to write"), "--junit FILE, --tap FILE, --html FILE or --prometheus FILE; --tap=- writes to standard output")
 	}
 	return c.formats()
 }
 
+// wanted reports whether a format was asked for.
+func (c *cspecCommand) wanted() bool {
+	return c.junit != "" || c.tap != "" || c.html != "" || c.prometheus != ""
+}
+
 // formats writes the formats that were asked for.
 func (c *cspecCommand) formats() error {
-	if c.junit == "" && c.tap == "" && c.html == "" {
+	if !c.wanted() {
 		return nil
 	}
 	r, err := cspec.Read(c.report)
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.format(c.junit, r.JUnit), c.format(c.tap, r.TAP), c.format(c.html, r.HTML))
+	return errors.Join(c.format(c.junit, r.JUnit), c.format(c.tap, r.TAP), c.format(c.html, r.HTML), c.metrics(r))
 }
 
 // format writes one format to a file; - is standard output, and nothing is written to no file.
@@ -202,4 +209,20 @@ func (c *cspecCommand) format(path string, write func(io.Writer) error) error {
 		return fmt.Errorf("report: %w", err)
 	}
 	return errors.Join(write(f), f.Close())
+}
+
+// metrics writes the metrics. Who collects them may look at any time, and never sees half a file.
+func (c *cspecCommand) metrics(r cspec.Report) error {
+	if c.prometheus == "" || c.prometheus == "-" {
+		return c.format(c.prometheus, r.Prometheus)
+	}
+	next := c.prometheus + ".new" // a name that the collector leaves alone
+	if err := c.format(next, r.Prometheus); err != nil {
+		os.Remove(next) // which may not be there
+		return err
+	}
+	if err := os.Rename(next, c.prometheus); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
 }

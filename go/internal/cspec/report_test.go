@@ -66,6 +66,31 @@ ok 5 - second: passes
 	}
 }
 
+func TestPrometheus(t *testing.T) {
+	want := `# HELP choria_cspec_case_ok Whether a case of a suite held when it was last run, 1 or 0
+# TYPE choria_cspec_case_ok gauge
+choria_cspec_case_ok{case="fails </pre><script>alert(1)</script>",suite="first <suite> & # 1"} 0
+choria_cspec_case_ok{case="passes",suite="first <suite> & # 1"} 1
+choria_cspec_case_ok{case="passes",suite="second"} 1
+choria_cspec_case_ok{case="raises",suite="first <suite> & # 1"} 0
+# HELP choria_cspec_suite_completed_timestamp_seconds When a suite was completed, in seconds since 1970 UTC
+# TYPE choria_cspec_suite_completed_timestamp_seconds gauge
+choria_cspec_suite_completed_timestamp_seconds{suite="first <suite> & # 1"} 1.7673230465e+09
+# HELP choria_cspec_suite_duration_seconds How long a suite took
+# TYPE choria_cspec_suite_duration_seconds gauge
+choria_cspec_suite_duration_seconds{suite="first <suite> & # 1"} 1.5
+choria_cspec_suite_duration_seconds{suite="second"} 0
+`
+	if got := render(t, report, cspec.Report.Prometheus); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	twice := `[{"testsuite": "s", "testcases": [{"testcase": "c", "success": false}, {"testcase": "c", "success": true}]},
+		{"testsuite": "s", "testcases": [{"testcase": "c", "success": true}]}]`
+	if got := render(t, twice, cspec.Report.Prometheus); !strings.Contains(got, "choria_cspec_case_ok{case=\"c\",suite=\"s\"} 0\n") {
+		t.Errorf("a case that failed once: %s", got)
+	}
+}
+
 func TestJUnit(t *testing.T) {
 	text := render(t, report, cspec.Report.JUnit)
 	type detail struct {
