@@ -14,6 +14,8 @@ COMMIT  := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X choria.io/choria/go/internal/build.Version=$(VERSION) -X choria.io/choria/go/internal/build.Commit=$(COMMIT)
 
 RUNTIME := ruby puppet-agent
+PACKAGE := ruby git
+REPO    := apt-utils gnupg createrepo-c rpm
 TESTS   := $(RUNTIME) gcc libc6-dev git python3 puppet-lint rubocop ruby-minitest dnf rpm createrepo-c etcd-server
 PUPPET  := puppet-strings metadata-json-lint ruby-rspec-puppet facterdb \
            puppet-module-puppetlabs-stdlib puppet-module-puppetlabs-apt puppet-module-puppetlabs-concat
@@ -21,11 +23,14 @@ PUPPET8 := debootstrap util-linux
 
 FUZZTIME ?= 2s
 
-.PHONY: help setup build demo test test-go test-fuzz test-ruby test-puppet test-puppet8 test-full lint bench bench-full clean
+.PHONY: help setup build demo package repo forge test test-go test-fuzz test-ruby test-puppet test-puppet8 test-full lint bench bench-full clean
 
 help:
 	@echo 'make build   choria, mco, choria-server and choria-broker in bin/'
 	@echo 'make demo    a network of five nodes, a tour of the commands and a spec of the network'
+	@echo 'make package .deb and .rpm for amd64 and arm64, in dist/'
+	@echo 'make repo    the same in signed APT and YUM repositories, in dist/repo'
+	@echo 'make forge   archives of the Puppet modules for the Forge, in dist/'
 	@echo 'make test    all tests and linters'
 	@echo 'make bench   what things cost, beside what they may cost'
 	@echo 'make bench-full   the same of a network of 48 000 nodes, with adverse conditions'
@@ -41,6 +46,20 @@ build: setup
 demo: build
 	@scripts/setup $(RUNTIME)
 	@scripts/demo
+
+# What users get: docs/releasing.md.
+package:
+	@scripts/setup $(PACKAGE)
+	@scripts/package
+
+repo: package
+	@scripts/setup $(REPO)
+	@scripts/repo dist/repo dist/choria_$(VERSION)-1_*.deb dist/choria-$(VERSION)-1.*.rpm
+	@echo 'dist/repo: apt, yum and the public key release.asc'
+
+forge:
+	@scripts/setup $(PACKAGE)
+	@scripts/forge
 
 test: lint test-go test-fuzz test-ruby test-puppet
 
