@@ -26,9 +26,10 @@ const license = "Apache-2.0"
 type dataRoster struct {
 	plugins map[string]*agent.DataPlugin
 	names   []string // sorted
+	foreign []string // those that not every node has, sorted; they may take long
 }
 
-// ownData are the data plugins that every node has.
+// ownData are the data plugins that every node has. They answer at once.
 func (n *Node) ownData() []*agent.DataPlugin {
 	return []*agent.DataPlugin{
 		{DDL: ddl.BuiltinDataPlugin("agent"), Ask: n.agentData},
@@ -36,6 +37,9 @@ func (n *Node) ownData() []*agent.DataPlugin {
 		{DDL: ddl.BuiltinDataPlugin("config_item"), Ask: func(_ context.Context, key string) (map[string]any, error) { return n.configData(key), nil }},
 	}
 }
+
+// isOwnData reports whether every node has a data plugin of that name.
+func isOwnData(name string) bool { return name == "agent" || name == "choria" || name == "config_item" }
 
 // loadData takes in the data plugins that the node is made with.
 func (n *Node) loadData(more []*agent.DataPlugin) error {
@@ -91,6 +95,7 @@ func (n *Node) UninstallData(name string) {
 
 // setData makes these the data plugins of the node, and the functions of its compound filters.
 func (n *Node) setData(plugins map[string]*agent.DataPlugin) {
+	d := &dataRoster{plugins: plugins, names: slices.Sorted(maps.Keys(plugins))}
 	functions := make(map[string]any, len(plugins))
 	for name, p := range plugins {
 		if p.DDL.Query == nil {
@@ -99,7 +104,8 @@ func (n *Node) setData(plugins map[string]*agent.DataPlugin) {
 			functions[name] = func(query string) (map[string]any, error) { return ask(context.Background(), p, query, true) }
 		}
 	}
-	n.data.Store(&dataRoster{plugins, slices.Sorted(maps.Keys(plugins))})
+	d.foreign = slices.DeleteFunc(slices.Clone(d.names), isOwnData)
+	n.data.Store(d)
 	n.filter.Store(&filter.Node{
 		Identity:  n.identity,
 		Agents:    n.names,

@@ -119,6 +119,7 @@ type Node struct {
 	registrars  []*registrar
 	lastMessage atomic.Int64 // Unix seconds of the last request dispatched
 	lastTrace   atomic.Int64 // Unix seconds of the last traced request that was told to be dropped
+	filtering   queue        // requests whose filters may take long to match
 	work        work
 
 	// changing is held while agents come and go, and while the node starts and stops. It is held

@@ -18,14 +18,7 @@ import (
 // is counted by reason; nothing is ever answered to it. ctx is that of the actions.
 func (n *Node) receive(ctx context.Context, m transport.Msg) {
 	n.stats.total.Inc()
-	defer func() {
-		// No message may end the daemon: what a decoder did not expect is one that does not verify.
-		if p := recover(); p != nil {
-			n.stats.unvalidated.Inc()
-			n.log.Error("panic while a message was checked", "subject", m.Subject, "err", fmt.Sprint(p), "stack", string(debug.Stack()))
-		}
-	}()
-
+	defer n.survive(m)
 	t, err := protocol.DecodeTransport(m.Data)
 	if err != nil {
 		n.refuse(m, err)
@@ -37,6 +30,24 @@ func (n *Node) receive(ctx context.Context, m transport.Msg) {
 		n.refuse(m, err)
 		return
 	}
+	if n.asks(&req.Filter) {
+		n.matchLater(ctx, m, t, req, now)
+		return
+	}
+	n.match(ctx, m, t, req, now)
+}
+
+// survive keeps a message from ending the daemon: what a decoder did not expect is one that does not
+// verify. It is to be deferred.
+func (n *Node) survive(m transport.Msg) {
+	if p := recover(); p != nil {
+		n.stats.unvalidated.Inc()
+		n.log.Error("panic while a message was checked", "subject", m.Subject, "err", fmt.Sprint(p), "stack", string(debug.Stack()))
+	}
+}
+
+// match takes a verified request through the rest of the steps. now is when it came.
+func (n *Node) match(ctx context.Context, m transport.Msg, t *protocol.Transport, req *protocol.Request, now time.Time) {
 	matches, err := req.Filter.Match(n.filter.Load())
 	if err != nil {
 		n.log.Info("filter not understood", "request", req.ID, "caller", req.Caller, "err", err)

@@ -3,19 +3,11 @@ package node
 import (
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"choria.io/choria/go/agent"
 	"choria.io/choria/go/ddl"
-)
-
-// Limits of one agent of one node, so that slow actions of one agent never keep another one from
-// answering, and memory stays bounded however many requests arrive.
-const (
-	maxRunning = 16
-	maxWaiting = 256
 )
 
 // grace is how long an action may take to end after its time is up before the caller is told that
@@ -29,10 +21,7 @@ type service struct {
 	timeout time.Duration
 	agent   *agent.Agent             // nil for discovery
 	raw     func(body []byte) []byte // discovery: not RPC, and too quick to be worth a goroutine
-
-	mu      sync.Mutex
-	running int
-	waiting []func(waited bool) // started in this order as soon as fewer than maxRunning run
+	queue
 }
 
 // newService returns the service of an agent.
@@ -98,45 +87,6 @@ func (s *service) action(name string) agent.Action {
 		return run
 	}
 	return s.agent.Any
-}
-
-// submit runs f soon in a goroutine, or reports that there is too much to do. f is told whether it had
-// to wait for others.
-func (s *service) submit(f func(waited bool)) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.running < maxRunning:
-		s.running++
-		go s.work(f)
-	case len(s.waiting) < maxWaiting:
-		s.waiting = append(s.waiting, f)
-	default:
-		return false
-	}
-	return true
-}
-
-// work runs f, then what waits.
-func (s *service) work(f func(waited bool)) {
-	for waited := false; f != nil; waited = true {
-		f(waited)
-		f = s.next()
-	}
-}
-
-func (s *service) next() func(waited bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.waiting) == 0 {
-		s.running--
-		s.waiting = nil
-		return nil
-	}
-	f := s.waiting[0]
-	s.waiting[0] = nil
-	s.waiting = s.waiting[1:]
-	return f
 }
 
 // perform runs one request and sends the reply. When the action has not returned shortly after its

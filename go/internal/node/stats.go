@@ -7,7 +7,8 @@ type counters struct {
 	total, validated, unvalidated, passed, filtered, expired, replies, events *metrics.Counter
 
 	// replayed is the part of unvalidated that was received before, busy the part of validated that
-	// was turned away because the agent had too much to do. The peer has neither.
+	// was turned away because the agent had too much to do, and of filtered whose filter asks data
+	// plugins that had. The peer has neither.
 	replayed, busy *metrics.Counter
 }
 
@@ -25,6 +26,6 @@ func newCounters(r *metrics.Registry, identity string) counters {
 		replies:     c("replies", "Replies sent"),
 		events:      c("events", "Lifecycle events published"),
 		replayed:    c("replayed", "Messages refused because they were received before"),
-		busy:        c("busy", "Requests turned away because too many were waiting for the agent"),
+		busy:        c("busy", "Requests turned away because too many were waiting for the agent, or for the data plugins of their filter"),
 	}
 }
