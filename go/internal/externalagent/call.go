@@ -26,7 +26,7 @@ const (
 
 // An invocation is one call of a program.
 type invocation struct {
-	agent    string
+	name     string // of the plugin
 	program  string
 	protocol string
 	request  any             // the document it reads
@@ -70,7 +70,7 @@ func (r *Runner) call(ctx context.Context, inv *invocation) (how, error) {
 			"CHORIA_EXTERNAL_REQUEST=" + requestFile,
 			"CHORIA_EXTERNAL_REPLY=" + replyFile,
 			"CHORIA_EXTERNAL_PROTOCOL=" + inv.protocol,
-			"CHORIA_EXTERNAL_CONFIG=" + r.config(inv.agent),
+			"CHORIA_EXTERNAL_CONFIG=" + r.config(inv.name),
 			"CHORIA_EXTERNAL_FACTS=" + factsFile,
 			"PATH=" + os.Getenv("PATH"),
 		},
@@ -79,7 +79,7 @@ func (r *Runner) call(ctx context.Context, inv *invocation) (how, error) {
 		lines := 0 // of this stream; the streams are read concurrently
 		return func(line []byte) {
 			if lines++; lines <= maxLines {
-				inv.log.Log(ctx, level, "program of the agent wrote", "stream", stream, "line", strings.ToValidUTF8(string(line), "?"))
+				inv.log.Log(ctx, level, "program of the plugin wrote", "stream", stream, "line", strings.ToValidUTF8(string(line), "?"))
 			}
 		}
 	}
@@ -105,7 +105,7 @@ func (r *Runner) call(ctx context.Context, inv *invocation) (how, error) {
 	return h, decode(replyFile, inv.reply)
 }
 
-// config returns the file that the settings of an agent are in. The program may have to add .cfg,
+// config returns the file that the settings of a plugin are in. The program may have to add .cfg,
 // the name is that of the reference. Source: rpc section 13.
 func (r *Runner) config(name string) string {
 	if r.ConfigFile == "" {

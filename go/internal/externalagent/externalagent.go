@@ -1,4 +1,5 @@
-// Package externalagent runs agents that are programs in any language: one process for each request.
+// Package externalagent runs agents and data plugins that are programs in any language: one process for
+// each request.
 package externalagent
 
 import (
@@ -34,6 +35,14 @@ type Runner struct {
 	Facts func() json.RawMessage
 
 	Log *slog.Logger // nil discards
+}
+
+// facts returns what the file of facts has.
+func (r *Runner) facts() json.RawMessage {
+	if r.Facts == nil {
+		return json.RawMessage("{}")
+	}
+	return r.Facts()
 }
 
 func (r *Runner) log() *slog.Logger {
@@ -89,47 +98,56 @@ func program(f hotload.File) (string, error) {
 // Agent returns the agent that f describes when it is an external one that is active on this node.
 // See hotload.Provider.
 func (r *Runner) Agent(ctx context.Context, f hotload.File, d *ddl.Agent) (*agent.Agent, error) {
-	if strings.ToLower(d.Metadata.Provider) != Provider || !placed(f) {
-		return nil, nil
-	}
-	path, err := program(f)
-	if err != nil {
+	path, err := r.usable(ctx, f, d.Metadata.Provider)
+	if path == "" {
 		return nil, err
-	}
-	active, err := r.activate(ctx, f.Name, path)
-	if err != nil {
-		return nil, fmt.Errorf("activation: %w", err)
-	}
-	if !active {
-		r.log().Info("agent is not active on this node, its program says", "agent", f.Name)
-		return nil, nil
 	}
 	return &agent.Agent{DDL: d, Any: func(ctx context.Context, req *agent.Request, reply *agent.Reply) error {
 		return r.act(ctx, path, d, req, reply)
 	}}, nil
 }
 
-// Schemas and protocols of the documents. Source: rpc section 5.
+// usable returns the program of a plugin, empty when it is none of ours or is not active on this node.
+func (r *Runner) usable(ctx context.Context, f hotload.File, provider string) (path string, err error) {
+	if strings.ToLower(provider) != Provider || !placed(f) {
+		return "", nil
+	}
+	if path, err = program(f); err != nil {
+		return "", err
+	}
+	active, err := r.activate(ctx, f, path)
+	if err != nil {
+		return "", fmt.Errorf("activation: %w", err)
+	}
+	if !active {
+		r.log().Info("plugin is not active on this node, its program says", f.Kind, f.Name)
+		return "", nil
+	}
+	return path, nil
+}
+
+// Schemas and protocols of the documents. Source: rpc section 5; that of queries is our own.
 const (
 	schemas            = "https://choria.io/schemas/mcorpc/external/v1/"
 	requestProtocol    = "io.choria.mcorpc.external.v1.rpc_request"
 	activationProtocol = "io.choria.mcorpc.external.v1.activation_request"
+	queryProtocol      = "io.choria.mcorpc.external.v1.data_request"
 )
 
 // activate asks a program whether it works on this node.
-func (r *Runner) activate(ctx context.Context, name, path string) (bool, error) {
+func (r *Runner) activate(ctx context.Context, f hotload.File, path string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, activationLimit)
 	defer cancel()
 	var reply struct {
 		Activate bool `json:"activate"`
 	}
 	_, err := r.call(ctx, &invocation{
-		agent: name, program: path, protocol: activationProtocol, reply: &reply,
-		log: r.log().With("agent", name),
+		name: f.Name, program: path, protocol: activationProtocol, reply: &reply,
+		log: r.log().With(f.Kind, f.Name),
 		request: map[string]string{
 			"$schema":  schemas + "activation_request.json",
 			"protocol": activationProtocol,
-			"agent":    name,
+			f.Kind:     f.Name,
 		},
 	})
 	return reply.Activate, err
@@ -161,17 +179,13 @@ func (r *Runner) act(ctx context.Context, path string, d *ddl.Agent, req *agent.
 		return err
 	}
 	log := r.log().With("request", req.ID, "agent", req.Agent, "action", req.Action)
-	facts := json.RawMessage("{}")
-	if r.Facts != nil {
-		facts = r.Facts()
-	}
 	var result struct {
 		Status  agent.Status   `json:"statuscode"`
 		Message string         `json:"statusmsg"`
 		Data    map[string]any `json:"data"`
 	}
 	how, err := r.call(ctx, &invocation{
-		agent: req.Agent, program: path, protocol: requestProtocol, reply: &result, facts: facts, log: log,
+		name: req.Agent, program: path, protocol: requestProtocol, reply: &result, facts: r.facts(), log: log,
 		request: request{
 			Schema: schemas + "rpc_request.json", Protocol: requestProtocol, Agent: req.Agent, Action: req.Action,
 			ID: req.ID, Sender: req.Sender, Caller: req.Caller, Collective: req.Collective,

@@ -48,15 +48,20 @@ type host struct {
 	watcher *hotload.Watcher
 	log     *logBuffer
 	agents  map[string]*agent.Agent
+	data    map[string]*agent.DataPlugin
 }
 
 func (h *host) Install(a *agent.Agent) error {
 	h.agents[a.DDL.Metadata.Name] = a
 	return nil
 }
-func (h *host) Uninstall(name string)               { delete(h.agents, name) }
-func (h *host) InstallData(*agent.DataPlugin) error { return nil }
-func (h *host) UninstallData(string)                {}
+func (h *host) Uninstall(name string) { delete(h.agents, name) }
+
+func (h *host) InstallData(p *agent.DataPlugin) error {
+	h.data[p.DDL.Metadata.Name] = p
+	return nil
+}
+func (h *host) UninstallData(name string) { delete(h.data, name) }
 
 // newHost returns a host with the agents of a library directory, empty meaning a new one.
 func newHost(t *testing.T, lib string) *host {
@@ -64,7 +69,10 @@ func newHost(t *testing.T, lib string) *host {
 	if lib == "" {
 		lib = t.TempDir()
 	}
-	h := &host{t: t, dir: filepath.Join(lib, "mcollective", "agent"), log: &logBuffer{}, agents: make(map[string]*agent.Agent)}
+	h := &host{
+		t: t, dir: filepath.Join(lib, "mcollective", "agent"), log: &logBuffer{},
+		agents: make(map[string]*agent.Agent), data: make(map[string]*agent.DataPlugin),
+	}
 	log := slog.New(slog.NewTextHandler(h.log, nil))
 	h.watcher = &hotload.Watcher{
 		Dirs: []string{lib}, Host: h, Log: log,
@@ -230,7 +238,7 @@ esac
 	if got := read("rpc_request.facts"); got != `{"country":"mt"}` {
 		t.Errorf("facts %s", got)
 	}
-	for _, want := range []string{`level=INFO msg="program of the agent wrote"`, `line="to stdout"`, "level=ERROR", `line="to stderr"`} {
+	for _, want := range []string{`level=INFO msg="program of the plugin wrote"`, `line="to stdout"`, "level=ERROR", `line="to stderr"`} {
 		if !strings.Contains(h.log.String(), want) {
 			t.Errorf("log lacks %s:\n%s", want, h.log)
 		}
@@ -429,5 +437,11 @@ func TestExamples(t *testing.T) {
 	}
 	if reply := answer("uptime", "show", `{}`); reply.Status != 0 || data.Seconds <= 0 {
 		t.Errorf("uptime: %+v %+v", reply, data)
+	}
+	if got, err := h.ask("mount", "/proc"); err != nil || got["mounted"] != true || got["type"] != "proc" {
+		t.Errorf("mount: %v, %v", got, err)
+	}
+	if got, err := h.ask("mount", "/no/such"); err != nil || got["mounted"] != false || got["type"] != "" {
+		t.Errorf("mount of no directory: %v, %v", got, err)
 	}
 }

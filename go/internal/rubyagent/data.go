@@ -19,9 +19,9 @@ type query struct {
 	Query  *string `json:"query"`
 }
 
-// Data returns the data plugin that f describes. See hotload.DataProvider.
+// Data returns the data plugin that f describes when it is one in Ruby. See hotload.DataProvider.
 func (r *Runner) Data(_ context.Context, f hotload.File, d *ddl.Data) (*agent.DataPlugin, error) {
-	if r.Beside(f) == "" {
+	if !inRuby(d.Metadata.Provider) || r.Beside(f) == "" {
 		return nil, nil
 	}
 	return &agent.DataPlugin{DDL: d, Ask: func(ctx context.Context, text string) (map[string]any, error) {

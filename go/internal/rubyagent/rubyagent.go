@@ -82,16 +82,16 @@ func code(f hotload.File) string {
 
 // Agent returns the agent that f describes when it is one in Ruby. See hotload.Provider.
 func (r *Runner) Agent(_ context.Context, f hotload.File, d *ddl.Agent) (*agent.Agent, error) {
-	if p := strings.ToLower(d.Metadata.Provider); p != "" && p != "ruby" {
-		return nil, nil
-	}
-	if r.Beside(f) == "" {
+	if !inRuby(d.Metadata.Provider) || r.Beside(f) == "" {
 		return nil, nil
 	}
 	return &agent.Agent{DDL: d, Any: func(ctx context.Context, req *agent.Request, reply *agent.Reply) error {
 		return r.act(ctx, d, req, reply)
 	}}, nil
 }
+
+// inRuby reports whether a description is that of a plugin in Ruby, which is what they were all once.
+func inRuby(provider string) bool { return provider == "" || strings.EqualFold(provider, "ruby") }
 
 // A document is what the shim reads: the known form, or a query of a data plugin.
 type document struct {
