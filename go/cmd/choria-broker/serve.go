@@ -112,6 +112,10 @@ func runBroker(ctx context.Context, cfg *config.Config, pid string, log *daemon.
 	log.Info("broker starts", "version", build.Version, "identity", cfg.Identity, "config", cfg.File(), "certificate_expires", expires)
 	daemon.Reopener(ctx, log)
 	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		daemon.TrimMemory(gctx)
+		return nil
+	})
 	// The broker ends when the parts have: they have to pass on what they hold.
 	last, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()

@@ -6,6 +6,8 @@ import (
 	"os"
 	"runtime/debug"
 
+	"golang.org/x/sync/errgroup"
+
 	"choria.io/choria/go/internal/daemon"
 	"choria.io/choria/go/internal/lab/host"
 )
@@ -25,5 +27,11 @@ func serveLab(ctx context.Context, spec, pid string) error {
 	}
 	defer remove()
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return host.Run(ctx, spec, os.Stdout, log)
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		daemon.TrimMemory(gctx)
+		return nil
+	})
+	g.Go(func() error { return host.Run(gctx, spec, os.Stdout, log) })
+	return g.Wait()
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // clientSuffix ends the certificate names of people: ann's certificate is ann.mcollective.
@@ -56,6 +58,15 @@ func clip(s string) string {
 	return s
 }
 
+// usualPatterns are the defaults, compiled once for all identities of a process: they are 5 kB.
+var usualPatterns = sync.OnceValue(func() map[string]*regexp.Regexp {
+	usual := make(map[string]*regexp.Regexp)
+	for _, text := range slices.Concat(defaultCallers, defaultPrivileged) {
+		usual[text] = regexp.MustCompile(text)
+	}
+	return usual
+})
+
 // patterns is a list of regular expressions of which one has to match anywhere in a name.
 type patterns []*regexp.Regexp
 
@@ -74,9 +85,12 @@ func parsePatterns(key string, list []string) (patterns, error) {
 		if text == "" {
 			return nil, fmt.Errorf("%s: %q: an empty pattern matches everybody, write .* if that is meant", key, entry)
 		}
-		re, err := regexp.Compile(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %q: %w", key, entry, err)
+		re, known := usualPatterns()[text]
+		if !known {
+			var err error
+			if re, err = regexp.Compile(text); err != nil {
+				return nil, fmt.Errorf("%s: %q: %w", key, entry, err)
+			}
 		}
 		out = append(out, re)
 	}

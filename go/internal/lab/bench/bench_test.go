@@ -25,13 +25,13 @@ func TestMain(m *testing.M) { os.Exit(labtest.Main(m)) }
 func TestRun(t *testing.T) {
 	const nodes, repeat = 60, 2
 	report, err := bench.Run(t.Context(), lab.Network{Nodes: nodes, Brokers: 2, Bin: labtest.Binaries(t)},
-		bench.Options{Repeat: repeat, Measure: true, Scenarios: bench.Scenarios, Steady: time.Second})
+		bench.Options{Repeat: repeat, Measure: true, Scenarios: bench.Scenarios, Steady: time.Second, Rest: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, values := range map[string]int{
 		"connect": 1, "ping": repeat, "discovery": repeat, "rpc": repeat, "rpc_discovery": repeat, "rpc_filter": repeat, "rpc_clients": repeat,
-		"broker_memory": 1, "node_memory": 1, "reconnect_one": 1, "reconnect_all": 1, "lost": 1, "duplicates": 1,
+		"broker_memory": 1, "node_memory": 1, "broker_memory_busy": 1, "node_memory_busy": 1, "reconnect_one": 1, "reconnect_all": 1, "lost": 1, "duplicates": 1,
 		"floor_broadcast": repeat, "floor_directed": repeat, "ping_ratio": repeat, "rpc_ratio": repeat,
 		"broker-killed": 1, "slow-client": 1, "stalled-client": 1, "vanishing-client": 1, "flooding-node": 1, "steady_growth": 1,
 	} {
