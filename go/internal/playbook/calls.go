@@ -119,7 +119,10 @@ func (c *call) source() string {
 
 // env is what tasks and sources of nodes run in, with a voice that says where in the plan it comes from.
 func (c *call) env() *task.Env {
-	return &task.Env{Network: c.s.Network, Log: voice{c.s.Log, c.source()}, Environ: c.s.data.Environ.List}
+	return &task.Env{
+		Network: c.s.Network, Log: voice{c.s.Log, c.source()}, Environ: c.s.data.Environ.List,
+		Streams: c.s.streams, Playbook: c.s.Playbook, Hide: c.s.hide,
+	}
 }
 
 func runTask(ctx context.Context, c *call, params map[string]any) (any, error) {

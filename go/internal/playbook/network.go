@@ -76,6 +76,14 @@ func (n *lazyClient) Setting(key string) (string, bool) {
 	return c.Setting(key)
 }
 
+func (n *lazyClient) Caller() string {
+	c, err := n.client()
+	if err != nil {
+		return ""
+	}
+	return c.Caller()
+}
+
 // Streams returns a connection to the streams of the network that is opened when it is first needed. close
 // closes it if it was opened.
 func Streams(open func() (*streams.Conn, error)) (connect func(context.Context) (*streams.Conn, error), close func()) {

@@ -124,6 +124,9 @@ func (s *Session) Start() error {
 	return s.next()
 }
 
+// hide makes a text a secret of the run.
+func (s *Session) hide(secret string) { s.Secrets.Add(secret) }
+
 // streams connects to the streams of the network: Streams may be set after Start.
 func (s *Session) streams(ctx context.Context) (*streams.Conn, error) {
 	if s.Streams == nil {

@@ -16,10 +16,11 @@ import (
 // Props are the properties of one thing. The methods that read one remember the first value that is
 // no good, for Err, and which names were asked for, for Unknown.
 type Props struct {
-	owner  string
-	values map[string]any
-	known  map[string]bool
-	err    error
+	owner   string
+	values  map[string]any
+	known   map[string]bool
+	secrets []string
+	err     error
 }
 
 // New returns the properties of owner, which errors name: "task of type shell". Values are decoded
@@ -124,6 +125,20 @@ func (p *Props) Bool(name string, def bool) bool {
 		p.Refuse(name, "want true or false, got %s", Show(value))
 	}
 	return b
+}
+
+// Switch reads a boolean, also one written as a word.
+func (p *Props) Switch(name string, def bool) bool {
+	value, ok := p.Get(name)
+	if text, isText := value.(string); ok && isText {
+		switch strings.ToLower(text) {
+		case "true", "yes", "on", "1":
+			return true
+		case "false", "no", "off", "0":
+			return false
+		}
+	}
+	return p.Bool(name, def)
 }
 
 // Int reads a whole number, also one written as a string of digits, that is at least low.

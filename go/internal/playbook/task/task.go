@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"os/user"
 	"slices"
 	"strings"
 	"time"
@@ -16,13 +17,19 @@ import (
 	"choria.io/choria/go/client"
 	"choria.io/choria/go/ddl"
 	"choria.io/choria/go/internal/playbook/props"
+	"choria.io/choria/go/internal/streams"
 )
 
 // types are the types of tasks by name.
 func types() map[string]func(*Env, *props.Props) attempter {
 	return map[string]func(*Env, *props.Props) attempter{
-		"mcollective": newRequest,
-		"shell":       newShell,
+		"email":          newEmail,
+		"graphite_event": newGraphite,
+		"mcollective":    newRequest,
+		"nats":           newPublish,
+		"shell":          newShell,
+		"slack":          newSlack,
+		"webhook":        newWebhook,
 	}
 }
 
@@ -32,6 +39,9 @@ type Network interface {
 	Start(context.Context, client.Request) (Request, error)
 	DDL(agent string) (*ddl.Agent, error)
 	Setting(key string) (value string, ok bool)
+
+	// Caller is the caller id of requests, empty when nothing is known of it.
+	Caller() string
 }
 
 // A Request is one request on its way: *client.Run.
@@ -55,6 +65,38 @@ type Env struct {
 	Network Network
 	Log     Logger
 	Environ func() []string // environment variables of local commands, as NAME=value
+
+	// Streams connects to the brokers of the network, for plain messages and for streams; nil: there is no network.
+	// The connection stays that of whoever gave it.
+	Streams func(context.Context) (*streams.Conn, error)
+
+	Playbook string // the name of the one that was named on the command line
+
+	// Hide gets what tasks know to be secrets, before anything is said about them; nil drops them.
+	Hide func(secret string)
+}
+
+// caller is who runs the playbook: the caller id, or without a network the name of the user.
+func (e *Env) caller() string {
+	if e.Network != nil {
+		if caller := e.Network.Caller(); caller != "" {
+			return caller
+		}
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "unknown"
+}
+
+// hide hides the secrets among properties.
+func (e *Env) hide(p *props.Props) {
+	if e.Hide == nil {
+		return
+	}
+	for _, secret := range p.Secrets() {
+		e.Hide(secret)
+	}
 }
 
 // The kinds of errors.
@@ -156,7 +198,7 @@ func prepare(env *Env, typ string, properties map[string]any) (*plan, *Outcome, 
 	create, ok := types()[typ]
 	if !ok {
 		names := slices.Sorted(maps.Keys(types()))
-		return nil, nil, fmt.Errorf("unknown type of task %q: want %s", typ, strings.Join(names, " or "))
+		return nil, nil, fmt.Errorf("unknown type of task %q: want %s", typ, strings.Join(names, ", "))
 	}
 	p := props.New("the "+typ+" task", properties)
 	o := &Outcome{
@@ -170,6 +212,7 @@ func prepare(env *Env, typ string, properties map[string]any) (*plan, *Outcome, 
 		between: p.Seconds("try_sleep", 10*time.Second),
 	}
 	task.attempter = create(env, p)
+	env.hide(p)
 	if err := p.Err(); err != nil {
 		return nil, nil, err
 	}

@@ -112,6 +112,9 @@ func (n *Network) Setting(key string) (string, bool) {
 	return value, ok
 }
 
+// Caller implements task.Network.
+func (n *Network) Caller() string { return "up=tester" }
+
 // Start implements task.Network.
 func (n *Network) Start(ctx context.Context, r client.Request) (task.Request, error) {
 	if n.Err != nil {
