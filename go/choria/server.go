@@ -72,6 +72,10 @@ type Server struct {
 	// Component is the name of the program in the events that it publishes. Empty means server.
 	Component string
 
+	// Connecting, when set, is called when all settings and keys are good and the node begins to look for
+	// a broker, which may take any time.
+	Connecting func()
+
 	// Ready, when set, is called when the node is connected and answers.
 	Ready func()
 
@@ -219,6 +223,9 @@ func (s *Server) run(ctx context.Context, cfg *config.Config, log *slog.Logger) 
 // serve connects and answers until ctx ends. It waits here for as long as the node lives, and one stack of
 // a goroutine does so for each node of a process: what takes room on it is done by join, which returns.
 func (s *Server) serve(ctx context.Context, cfg *config.Config, id *security.Identity, registry *metrics.Registry, log *slog.Logger) error {
+	if s.Connecting != nil {
+		s.Connecting()
+	}
 	m, err := s.join(ctx, cfg, id, registry, log)
 	if m == nil {
 		return err

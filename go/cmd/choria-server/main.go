@@ -102,10 +102,10 @@ func serve(ctx context.Context, config, pid string) error {
 	s := &choria.Server{
 		ConfigFile: config,
 		Standard:   true,
-		Ready: func() {
-			complain(daemon.Notify(daemon.Ready))
-			go keepSmall(ctx)
-		},
+		// A node whose broker cannot be reached is in order: it tries for as long as that takes, and what
+		// waits for the service to be started, such as the boot or a run of Puppet, goes on.
+		Connecting: func() { complain(daemon.Notify(daemon.Ready)) },
+		Ready:      func() { go keepSmall(ctx) },
 	}
 	hup := make(chan os.Signal, 1) // holds 1: one reopening is enough for all signals before it
 	signal.Notify(hup, syscall.SIGHUP)

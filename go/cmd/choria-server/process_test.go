@@ -304,3 +304,43 @@ func TestLinks(t *testing.T) {
 		}
 	}
 }
+
+// A service manager waits for this before it goes on, and ends what does not say it in time: it may not
+// depend on whether there is a broker.
+func TestStartsWithoutBroker(t *testing.T) {
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nobody.Close() // takes connections, and never says a word
+	site := labtest.NewSite(t)
+	site.URL = "nats://" + nobody.Addr().String()
+	config := settings(t, site, dir)
+	file := filepath.Join(dir, "server.conf")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "run", "--config", file)
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+socket)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	buf := make([]byte, 64)
+	manager.SetReadDeadline(time.Now().Add(patience))
+	if n, err := manager.Read(buf); err != nil || string(buf[:n]) != "READY=1" {
+		t.Errorf("the service manager was told %q, %v; want READY=1", buf[:n], err)
+	}
+}
