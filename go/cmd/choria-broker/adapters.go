@@ -74,6 +74,10 @@ func newAdapters(ctx context.Context, cfg *config.Config, id *security.Identity,
 	return parts, nil
 }
 
+// knownNodes is how many certificates of nodes are kept once they are verified, at most some 32 MB. The
+// nodes of a larger network are heard often enough to matter, but not to be worth more.
+const knownNodes = 16384
+
 // newProof returns who is believed. What nodes say about themselves is signed with certificates that
 // may not make requests, hence it takes an identity that knows no such rule.
 func newProof(cfg *config.Config, id *security.Identity, log *slog.Logger) (*adapter.Proof, error) {
@@ -82,6 +86,7 @@ func newProof(cfg *config.Config, id *security.Identity, log *slog.Logger) (*ada
 		return nil, err
 	}
 	o.Callers = []string{"."}
+	o.KnownCallers = knownNodes
 	o.Log = log
 	all, err := security.New(o)
 	if err != nil {

@@ -22,6 +22,15 @@ import (
 
 const patience = time.Minute
 
+// document is what is published. Source: protocol section 13.
+type document struct {
+	Protocol  string `json:"protocol"`
+	Data      string `json:"data"`
+	Sender    string `json:"sender"`
+	Time      string `json:"time"`
+	RequestID string `json:"requestid"`
+}
+
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(patience)

@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -105,13 +106,17 @@ func (a *Adapter) open(payload []byte) (Message, error) {
 		if err != nil {
 			return Message{}, &rejection{unproven, err}
 		}
-		return a.describe(r.Sender, r.RequestID, r.Time, r.Body, t.Data)
+		return a.describe(r.Sender, r.RequestID, r.Time, r.Body, sha256.Sum256(t.Data))
 	}
 	r, err := a.request(t)
 	if err != nil {
 		return Message{}, err
 	}
-	return a.describe(r.Sender, r.ID, r.Time, r.Body, t.Data)
+	digest := r.Digest
+	if a.Proof == nil { // not even the signature was looked at
+		digest = sha256.Sum256(t.Data)
+	}
+	return a.describe(r.Sender, r.ID, r.Time, r.Body, digest)
 }
 
 // request unwraps a request, and verifies it if it is to be.
@@ -148,18 +153,14 @@ func (a *Adapter) request(t *protocol.Transport) (*protocol.Request, error) {
 }
 
 // describe makes a message of what was unwrapped.
-func (a *Adapter) describe(sender, request string, made time.Time, body, signed []byte) (Message, error) {
+func (a *Adapter) describe(sender, request string, made time.Time, body []byte, digest [sha256.Size]byte) (Message, error) {
 	if !validSender(sender) {
 		return Message{}, &rejection{badSender, fmt.Errorf("sender %.100q: want a name of letters, digits and _ . -", sender)}
 	}
 	if !validID(request) {
 		return Message{}, &rejection{malformed, fmt.Errorf("request id %.100q: want printable characters without spaces, at most 128", request)}
 	}
-	m, err := newMessage(a.Name, sender, request, made, body, signed)
-	if err != nil {
-		return Message{}, &rejection{malformed, err}
-	}
-	return m, nil
+	return newMessage(a.Name, sender, request, made, body, digest), nil
 }
 
 // validSender reports whether s may be the parts of a subject, and the key of a record.

@@ -5,9 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"time"
+
+	"choria.io/choria/go/internal/jsonscan"
 )
 
 // A Message is what is published about one message of a node.
@@ -37,26 +38,23 @@ type Sink interface {
 // ErrRefused says that a sink will never take a message.
 var ErrRefused = errors.New("refused")
 
-// document is what is published. Source: protocol section 13.
-type document struct {
-	Protocol  string `json:"protocol"`
-	Data      string `json:"data"`
-	Sender    string `json:"sender"`
-	Time      string `json:"time"`
-	RequestID string `json:"requestid"`
-}
-
+// streamsProtocol is what a document says it is. Source: protocol section 13.
 const streamsProtocol = "choria:adapters:choria_streams:output:1"
 
-// newMessage describes one message: its body, and signed, the bytes that are proven. The ID has the
+// newMessage describes one message: its body, and the SHA-256 of what is proven of it. The ID has the
 // name of the adapter, since two of them may publish to one stream.
-func newMessage(adapter, sender, request string, made time.Time, body, signed []byte) (Message, error) {
-	data, err := json.Marshal(document{streamsProtocol, string(body), sender, made.UTC().Format(time.RFC3339Nano), request})
-	if err != nil {
-		return Message{}, err
-	}
-	sum := sha256.Sum256(signed)
-	return Message{ID: adapter + "." + request + "." + sender + "." + hex.EncodeToString(sum[:8]), Sender: sender, Data: data}, nil
+func newMessage(adapter, sender, request string, made time.Time, body []byte, digest [sha256.Size]byte) Message {
+	const rest = 192 // more than all but the body has, as a rule
+	b := make([]byte, 0, rest+len(body)*9/8)
+	b = append(b, `{"protocol":"`+streamsProtocol+`","data":`...)
+	b = jsonscan.AppendString(b, body)
+	b = append(b, `,"sender":`...)
+	b = jsonscan.AppendString(b, sender)
+	b = append(b, `,"time":"`...)
+	b = made.UTC().AppendFormat(b, time.RFC3339Nano)
+	b = append(b, `","requestid":`...)
+	b = jsonscan.AppendString(b, request)
+	return Message{ID: adapter + "." + request + "." + sender + "." + hex.EncodeToString(digest[:8]), Sender: sender, Data: append(b, '}')}
 }
 
 // encode appends m as it stands in a spill.
