@@ -226,6 +226,32 @@ func TestAbsentNodesAreReportedAtOnce(t *testing.T) {
 	}
 }
 
+// A node that dies when it has the request is not waited for, nor are those that lived longer missed.
+func TestNodeThatDies(t *testing.T) {
+	site := labtest.TLSBroker(t)
+	died := make(chan struct{})
+	newNodes(t, site, func(f *fakeNodes, _ string, _ *protocol.Transport, _ *protocol.Request) {
+		go func() {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel() // at once
+			_ = f.conn.Close(ctx)
+			close(died)
+		}()
+	}, "doomed.example.net")
+	newNodes(t, site, func(f *fakeNodes, node string, tr *protocol.Transport, r *protocol.Request) {
+		go func() {
+			<-died
+			ok(f, node, tr, r)
+		}()
+	}, names(2)...)
+	_, run := start(t, open(t, site), client.Request{Nodes: append(names(2), "doomed.example.net"), Timeout: 10 * limit})
+	s := run.Stats()
+	want := []string{"doomed.example.net"}
+	if s.Responses != 2 || !slices.Equal(s.NoResponse, want) || !slices.Equal(s.Absent, want) || run.Err() != nil {
+		t.Errorf("statistics %+v, %v; want two responses and %v absent", s, run.Err(), want)
+	}
+}
+
 func TestSilentNodes(t *testing.T) {
 	site := labtest.TLSBroker(t)
 	newNodes(t, site, func(f *fakeNodes, node string, tr *protocol.Transport, r *protocol.Request) {

@@ -122,6 +122,9 @@ func (f *fakeNodes) subscribe(subject string, handle func(*protocol.Transport, *
 			f.t.Errorf("request on %s: %v", subject, err)
 			return
 		}
+		if len(r.Filter.Identity) > 0 && r.Filter.Identity[0] == "nobody.choria.invalid" {
+			return // as nodes do with what their name does not match: the client wants to know who is gone
+		}
 		f.mu.Lock()
 		f.payloads = append(f.payloads, m.Data)
 		f.seen = append(f.seen, r)

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"iter"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,7 +73,7 @@ type Run struct {
 
 	// Between the subscriptions and the iterator.
 	replies chan Reply
-	gone    chan int // index of a node that is not connected; ^i for site i
+	gone    chan absence
 	done    chan struct{}
 	stop    sync.Once
 	ignored atomic.Int64
@@ -93,6 +91,8 @@ type Run struct {
 	unexpected map[string]struct{}
 	unserved   unserved  // its sites are where the request goes; none without a federation
 	last       time.Time // of the latest reply
+	heard      time.Time // when something was heard that may be followed by more: a reply, or that a batch is sent
+	roll       rollCall
 	stats      Stats
 	err        error
 }
@@ -124,7 +124,7 @@ func (r *Run) Stats() Stats { return r.stats }
 // listen subscribes to the replies.
 func (r *Run) listen(ctx context.Context) error {
 	r.replies = make(chan Reply, 256) // so that decoding and handling overlap
-	r.gone = make(chan int, 256)
+	r.gone = make(chan absence, 256)
 	r.done = make(chan struct{})
 	r.sent = make(chan sending, 1)
 	r.seen = map[string]struct{}{}
@@ -203,19 +203,13 @@ func (r *Run) receivedAbsence(m transport.Msg) {
 		r.ignored.Add(1)
 		return
 	}
-	i, ok := absentSite(m.Subject, len(r.unserved.sites))
-	if ok {
-		i = ^i
-	} else {
-		var err error
-		i, err = strconv.Atoi(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:])
-		if err != nil || i < 0 || i >= max(1, len(r.nodes)) {
-			r.ignored.Add(1)
-			return
-		}
+	a, ok := parseAbsence(m.Subject, max(1, len(r.nodes)), len(r.unserved.sites))
+	if !ok {
+		r.ignored.Add(1)
+		return
 	}
 	select {
-	case r.gone <- i:
+	case r.gone <- a:
 	case <-r.done:
 	}
 }
@@ -230,6 +224,7 @@ func (r *Run) startBatch(ctx context.Context) {
 	r.from, r.to = from, to
 	r.open = 1
 	if r.directed {
+		r.roll.begin(from)
 		r.open = 0
 		for i := from; i < to; i++ {
 			if r.state[i] == unasked {
@@ -262,7 +257,7 @@ func (r *Run) run(ctx context.Context, yield func(Reply) bool) {
 // answered, or limit has passed since it was sent; without, for limit. It is false when iterating is
 // over.
 func (r *Run) wait(ctx context.Context, sent <-chan sending, limit time.Duration, yield func(Reply) bool) bool {
-	var expired <-chan time.Time
+	var expired, roll <-chan time.Time
 	var over time.Time // when what still arrives counts no more
 	batch := sent != nil
 	if !batch {
@@ -279,12 +274,14 @@ func (r *Run) wait(ctx context.Context, sent <-chan sending, limit time.Duration
 			if r.take(reply) && !yield(reply) {
 				return false
 			}
-		case i := <-r.gone:
-			if i >= 0 {
-				r.miss(i)
-			} else if err := r.unserved.add(r.client, ^i); err != nil && r.stats.Responses == 0 {
-				r.err = err
-				return false
+		case a := <-r.gone:
+			if a.site >= 0 {
+				if err := r.unserved.add(r.client, a.site); err != nil && r.stats.Responses == 0 {
+					r.err = err
+					return false
+				}
+			} else if next := r.missing(a); next > 0 && roll != nil {
+				roll = time.After(next)
 			}
 		case s := <-sent:
 			r.stats.PublishTime += s.took
@@ -300,6 +297,16 @@ func (r *Run) wait(ctx context.Context, sent <-chan sending, limit time.Duration
 			timer := time.NewTimer(limit)
 			defer timer.Stop()
 			expired = timer.C
+			r.heard = time.Now()
+			if r.callable() {
+				roll = time.After(rollQuiet)
+			}
+		case <-roll:
+			if quiet := r.quiet(); quiet < rollQuiet {
+				roll = time.After(rollQuiet - quiet)
+			} else {
+				roll = time.After(r.call())
+			}
 		case <-expired:
 			// What has arrived counts, even if it was not looked at in time.
 			if over.IsZero() {
@@ -314,11 +321,6 @@ func (r *Run) wait(ctx context.Context, sent <-chan sending, limit time.Duration
 			return false
 		}
 	}
-}
-
-// arrived reports whether messages have arrived that nobody has looked at.
-func (r *Run) arrived() bool {
-	return slices.ContainsFunc(r.subs, func(s *transport.Sub) bool { return s.Waiting() > 0 })
 }
 
 // take notes a reply and reports whether to yield it.
@@ -350,6 +352,7 @@ func (r *Run) take(reply Reply) bool {
 		}
 	}
 	r.last = time.Now()
+	r.heard = r.last
 	r.stats.Responses++
 	if reply.Status == agent.OK {
 		r.stats.OK++
