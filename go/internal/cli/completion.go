@@ -19,6 +19,9 @@ var bashCompletion string
 //go:embed completion.zsh
 var zshCompletion string
 
+//go:embed completion.fish
+var fishCompletion string
+
 // A completionCommand is one run of the command completion.
 type completionCommand struct {
 	*env
@@ -28,6 +31,7 @@ type completionCommand struct {
 	action string
 	bash   bool
 	zsh    bool
+	fish   bool
 }
 
 func addCompletion(e *env, app *kingpin.Application) {
@@ -36,9 +40,11 @@ func addCompletion(e *env, app *kingpin.Application) {
 	cmd.HelpLong(fmt.Sprintf(`Examples:
   %[1]s completion --bash > /etc/bash_completion.d/%[1]s
   %[1]s completion --zsh > /usr/share/zsh/site-functions/_%[1]s
+  %[1]s completion --fish > ~/.config/fish/completions/%[1]s.fish
 `, e.name))
 	cmd.Flag("bash", "The completion script for bash").BoolVar(&c.bash)
 	cmd.Flag("zsh", "The completion script for zsh; with --list, descriptions too").BoolVar(&c.zsh)
+	cmd.Flag("fish", "The completion script for fish; with --list, descriptions too").BoolVar(&c.fish)
 	cmd.Flag("list", "").Hidden().EnumVar(&c.list, "agents", "actions", "inputs")
 	cmd.Flag("agent", "").Hidden().StringVar(&c.agent)
 	cmd.Flag("action", "").Hidden().StringVar(&c.action)
@@ -53,8 +59,10 @@ func (c *completionCommand) run() error {
 		c.script(bashCompletion)
 	case c.zsh:
 		c.script(zshCompletion)
+	case c.fish:
+		c.script(fishCompletion)
 	default:
-		return errors.New("completion: want --bash or --zsh")
+		return errors.New("completion: want --bash, --zsh or --fish")
 	}
 	return nil
 }
@@ -76,9 +84,14 @@ func (c *completionCommand) listNames() error {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if c.zsh {
+		switch {
+		case c.zsh:
 			fmt.Fprintf(c.stdout, "%s:%s\n", name, firstLine(names[name]))
-		} else {
+		case c.fish && c.list == "inputs":
+			fmt.Fprintf(c.stdout, "%s=\t%s\n", name, firstLine(names[name]))
+		case c.fish:
+			fmt.Fprintf(c.stdout, "%s\t%s\n", name, firstLine(names[name]))
+		default:
 			fmt.Fprintln(c.stdout, name)
 		}
 	}
