@@ -87,7 +87,7 @@ func (c *Conn) establish(ctx context.Context, client bool) (tried *ConnectError,
 			return tried, false
 		}
 		delay := connectBackoff.delay(round)
-		c.log.Warn("no broker is reachable", "attempt", round, "retry_in", delay.Round(time.Millisecond), "err", tried.reasons())
+		c.unreachable(ctx, round, delay, tried.reasons())
 		select {
 		case <-ctx.Done():
 			return tried, false

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"slices"
 	"sync"
@@ -163,13 +164,23 @@ func (c *Conn) beforeRetry(n int) time.Duration {
 	if n == 1 || nc == nil || c.life.Err() != nil {
 		return delay
 	}
-	c.log.Warn("no broker is reachable", "attempt", n-1, "retry_in", delay.Round(time.Millisecond), "err", nc.LastError())
+	c.unreachable(c.life, n-1, delay, nc.LastError())
 	if c.options.Lookup != nil {
 		ctx, cancel := context.WithTimeout(c.life, lookupTimeout)
 		defer cancel()
 		c.renew(ctx, nc)
 	}
 	return delay
+}
+
+// unreachable tells that none of the servers was reached in an attempt, which counts from 1. That is news
+// once: attempts go on for as long as the broker is away, for days maybe, and what ends that is told as well.
+func (c *Conn) unreachable(ctx context.Context, attempt int, delay time.Duration, reason any) {
+	level := slog.LevelWarn
+	if attempt > 1 {
+		level = slog.LevelDebug
+	}
+	c.log.Log(ctx, level, "no broker is reachable", "attempt", attempt, "retry_in", delay.Round(time.Millisecond), "err", reason)
 }
 
 // renew looks the servers up again.
