@@ -59,7 +59,7 @@ func newPuppetNetwork(t *testing.T, dir string, nodes ...string) (config, port s
 				Key:         filepath.Join(site.Dir, name+".key"),
 			},
 			Facts: func() json.RawMessage {
-				return fmt.Appendf(nil, `{"kernel":"Linux","role":%q}`, []string{"web", "db"}[i%2])
+				return fmt.Appendf(nil, `{"kernel":"Linux","role":%q,"cluster":%q}`, []string{"web", "db"}[i%2], []string{"alpha", "bravo"}[i%2])
 			},
 			Classes:   func() []string { return []string{"settings", "mcollective"} },
 			Authorize: func(*agent.Request) bool { return true },

@@ -109,6 +109,7 @@ func (s *Session) Start() error {
 	s.id = strings.ReplaceAll(id.String(), "-", "")
 	s.data = store.NewEnv(s.Environ)
 	s.data.Streams = s.streams
+	s.data.Hide = s.Secrets.Add
 	s.data.Warn = func(text string) { s.Log.Say(Warning, "", text) }
 	if s.dir, err = os.MkdirTemp("", "choria-playbook-"); err != nil {
 		return fmt.Errorf("directory of the run: %w", err)
@@ -123,9 +124,6 @@ func (s *Session) Start() error {
 	s.rubies = rubies(os.Getenv)
 	return s.next()
 }
-
-// hide makes a text a secret of the run.
-func (s *Session) hide(secret string) { s.Secrets.Add(secret) }
 
 // streams connects to the streams of the network: Streams may be set after Start.
 func (s *Session) streams(ctx context.Context) (*streams.Conn, error) {

@@ -21,7 +21,10 @@ type consul struct {
 func newConsul(_ *Env, p *props.Props) Store {
 	config := api.DefaultConfig() // the environment variables of Consul's own tools count
 	config.Address = p.Text("address", config.Address)
-	config.Token = p.Text("token", config.Token)
+	p.Hide(config.Token) // of an environment variable
+	if p.Has("token") {
+		config.Token = p.Secret("token")
+	}
 	config.Datacenter = p.Text("datacenter", "")
 	if p.Has("ca") || p.Has("cert") || p.Has("key") {
 		config.HttpClient = httpClient(p)

@@ -39,7 +39,7 @@ type etcd struct {
 }
 
 func newEtcd(_ *Env, p *props.Props) Store {
-	e := &etcd{urls: p.List("url"), user: p.Text("user", ""), password: p.Text("password", ""), http: httpClient(p), ttl: ttl(p, 2)}
+	e := &etcd{urls: p.List("url"), user: p.Text("user", ""), password: p.Secret("password"), http: httpClient(p), ttl: ttl(p, 2)}
 	if !p.Has("url") {
 		e.urls = []string{"http://localhost:2379"}
 	}

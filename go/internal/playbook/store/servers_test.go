@@ -85,7 +85,7 @@ func backends(t *testing.T) []backend {
 	t.Helper()
 	dir := t.TempDir()
 	etcd, bucket := tasktest.Etcd(t), startBroker(t)
-	stand, consul := newConsulStandIn(t)
+	stand, consul := tasktest.NewConsulStandIn(t)
 	return []backend{
 		{name: "memory", properties: map[string]any{"type": "memory"}},
 		{name: "environment", properties: map[string]any{"type": "environment", "prefix": "P_"}, textOnly: true, noLocks: true},
@@ -113,7 +113,7 @@ func backends(t *testing.T) []backend {
 		{
 			name: "consul, a stand-in", textOnly: true, ttl: 10 * time.Second,
 			properties: map[string]any{"type": "consul", "address": consul, "ttl": json.Number("10")},
-			steal:      func(*testing.T, *store.Env, string) { stand.lose() },
+			steal:      func(*testing.T, *store.Env, string) { stand.Lose() },
 		},
 	}
 }

@@ -50,6 +50,9 @@ type Env struct {
 	// connection stays that of whoever gave it.
 	Streams func(context.Context) (*streams.Conn, error)
 
+	// Hide gets what is known to be secret, any value with texts in it, before it is used; nil drops it.
+	Hide func(secret any)
+
 	// Warn gets what a person should see although it is no error; nil drops it.
 	Warn func(text string)
 }
@@ -60,15 +63,22 @@ func NewEnv(environ []string) *Env {
 }
 
 // Read reads an item of the store that properties describe. The property default is the value of an
-// item that does not exist.
+// item that does not exist; with sensitive the value is a secret.
 func (e *Env) Read(ctx context.Context, item string, properties map[string]any) (any, error) {
 	s, p, err := e.open(properties)
 	if err != nil {
 		return nil, failed("read", item, err)
 	}
+	sensitive := p.Bool("sensitive", false)
+	if err := p.Err(); err != nil {
+		return nil, failed("read", item, err)
+	}
 	value, err := s.Read(ctx, item)
 	if def, ok := p.Get("default"); errors.Is(err, ErrMissing) && ok {
-		return def, nil
+		value, err = def, nil
+	}
+	if err == nil && sensitive {
+		e.hide(value)
 	}
 	return value, failed("read", item, err)
 }
@@ -108,7 +118,16 @@ func (e *Env) open(properties map[string]any) (Store, *props.Props, error) {
 	}
 	p := props.New("the "+typ+" store", properties)
 	s := create(e, p)
+	for _, secret := range p.Secrets() {
+		e.hide(secret)
+	}
 	return s, p, p.Err()
+}
+
+func (e *Env) hide(secret any) {
+	if e.Hide != nil {
+		e.Hide(secret)
+	}
 }
 
 // text returns value as text, for stores that hold nothing else.

@@ -91,10 +91,10 @@ type secrets struct {
 	list []string
 }
 
-func (s *secrets) hide(secret string) {
+func (s *secrets) hide(secret any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.list = append(s.list, secret)
+	s.list = append(s.list, fmt.Sprint(secret))
 }
 
 // perform runs a task of any type.

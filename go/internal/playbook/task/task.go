@@ -72,8 +72,8 @@ type Env struct {
 
 	Playbook string // the name of the one that was named on the command line
 
-	// Hide gets what tasks know to be secrets, before anything is said about them; nil drops them.
-	Hide func(secret string)
+	// Hide gets what is known to be secret, before anything is said about it; nil drops it.
+	Hide func(secret any)
 }
 
 // caller is who runs the playbook: the caller id, or without a network the name of the user.

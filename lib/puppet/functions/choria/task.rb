@@ -16,7 +16,7 @@ require_relative '../../../puppet_x/choria/task_results'
 #     'properties' => { 'service' => 'httpd' }
 #   )
 Puppet::Functions.create_function(:'choria::task') do
-  # @param type The type of the task: mcollective or shell.
+  # @param type The type of the task: mcollective, shell, webhook, slack, graphite_event, email or nats.
   # @param properties The properties of the task.
   # @return The results, one for each node.
   dispatch :task do

@@ -1,4 +1,4 @@
-package store_test
+package tasktest
 
 import (
 	"encoding/json"
@@ -12,12 +12,13 @@ import (
 	"time"
 )
 
-// consulStandIn is no Consul: it stands in for one where none can be had. It has the part of its HTTP API that
+// A ConsulStandIn is no Consul: it stands in for one where none can be had. It has the part of its HTTP API that
 // the store uses, keys and sessions, as https://developer.hashicorp.com/consul/api-docs describes them. Sessions end
 // ttl after their last renewal; Consul itself lets them live up to twice as long.
-type consulStandIn struct {
+type ConsulStandIn struct {
 	mu       sync.Mutex
 	last     int
+	refused  int
 	keys     map[string]consulKey
 	sessions map[string]consulSession
 }
@@ -33,16 +34,16 @@ type consulSession struct {
 	end time.Time
 }
 
-// newConsulStandIn returns the address of a stand-in that runs until the test ends.
-func newConsulStandIn(t testing.TB) (*consulStandIn, string) {
-	s := &consulStandIn{keys: map[string]consulKey{}, sessions: map[string]consulSession{}}
+// NewConsulStandIn returns the address of a stand-in that runs until the test ends.
+func NewConsulStandIn(t testing.TB) (*ConsulStandIn, string) {
+	s := &ConsulStandIn{keys: map[string]consulKey{}, sessions: map[string]consulSession{}}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	return s, server.Listener.Addr().String()
 }
 
 // destroy ends a session, and with it the keys that it holds.
-func (s *consulStandIn) destroy(id string) {
+func (s *ConsulStandIn) destroy(id string) {
 	delete(s.sessions, id)
 	for name, key := range s.keys {
 		if key.Session == id {
@@ -51,8 +52,8 @@ func (s *consulStandIn) destroy(id string) {
 	}
 }
 
-// lose ends all sessions, as an operator can.
-func (s *consulStandIn) lose() {
+// Lose ends all sessions, as an operator can.
+func (s *ConsulStandIn) Lose() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id := range s.sessions {
@@ -60,7 +61,29 @@ func (s *consulStandIn) lose() {
 	}
 }
 
-func (s *consulStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// Locked reports whether a session holds a key.
+func (s *ConsulStandIn) Locked(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keys[key].Session != ""
+}
+
+// Refused returns how often somebody wanted a key that somebody else held.
+func (s *ConsulStandIn) Refused() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused
+}
+
+// TTL returns how long sessions live that hold a key, as they were made.
+func (s *ConsulStandIn) TTL(key string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[s.keys[key].Session].TTL
+}
+
+// ServeHTTP implements http.Handler.
+func (s *ConsulStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, session := range s.sessions {
@@ -85,6 +108,7 @@ func (s *consulStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, lives := s.sessions[wants]
 		key := s.keys[kv]
 		if wants != "" && (!lives || key.Session != "" && key.Session != wants) {
+			s.refused++
 			answer(false)
 			return
 		}
