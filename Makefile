@@ -16,7 +16,8 @@ LDFLAGS := -s -w -X choria.io/choria/go/internal/build.Version=$(VERSION) -X cho
 RUNTIME := ruby puppet-agent
 PACKAGE := ruby git
 REPO    := apt-utils gnupg createrepo-c rpm
-TESTS   := $(RUNTIME) gcc libc6-dev git python3 puppet-lint rubocop ruby-minitest dnf rpm createrepo-c etcd-server chromium chromium-driver
+TESTS   := $(RUNTIME) gcc libc6-dev git python3 puppet-lint rubocop ruby-minitest dnf rpm createrepo-c etcd-server chromium chromium-driver \
+           prometheus prometheus-alertmanager
 PUPPET  := puppet-strings metadata-json-lint ruby-rspec-puppet facterdb \
            puppet-module-puppetlabs-stdlib puppet-module-puppetlabs-apt puppet-module-puppetlabs-concat
 PUPPET8 := debootstrap util-linux

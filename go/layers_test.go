@@ -23,7 +23,7 @@ var layers = [][]string{
 		"internal/hotload", "internal/rubyagent", "internal/externalagent"},
 	{"internal/agents", "internal/node", "internal/broker", "internal/federation", "internal/adapter", "client"},
 	{"choria", "internal/playbook", "internal/lab"},
-	{"internal/lab/labtest", "internal/lab/host", "internal/cli"},
+	{"internal/lab/labtest", "internal/lab/host", "internal/cli", "internal/monitoring"},
 	{"cmd/choria-server", "cmd/choria-broker", "cmd/choria"},
 }
 
