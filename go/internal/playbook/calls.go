@@ -81,14 +81,8 @@ func (s *Session) serve(ctx, unwinding context.Context, m *message) {
 	if ctx.Err() != nil {
 		return
 	}
-	reply := map[string]any{"id": m.ID}
-	if err == nil {
-		reply["result"] = result
-	} else {
-		reply["error"] = answer(err)
-	}
 	// Whoever reads from a child that has ended notices; nobody waits for this answer then.
-	_ = s.child.send(reply)
+	_ = s.child.answer(m.ID, result, err)
 }
 
 func (c *call) run(ctx context.Context, method method, raw json.RawMessage) (any, error) {

@@ -12,9 +12,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // maxLine is how long a line of the child may be, in bytes.
@@ -25,7 +27,7 @@ const endIn = 5 * time.Second
 
 // A child is the Ruby process.
 type child struct {
-	socket *os.File
+	socket io.ReadWriteCloser
 	reader *bufio.Reader
 	cmd    *exec.Cmd
 	exited chan struct{} // closed once it was waited for
@@ -60,7 +62,8 @@ func startChild(ruby, modules, cache string, environ []string, log *Log) (*child
 	lib := filepath.Join(modules, "choria", "lib")
 	cmd := exec.Command(ruby, "--disable=did_you_mean,error_highlight", "-I", lib,
 		filepath.Join(lib, "puppet_x", "choria", "runner.rb"))
-	cmd.Env = append(childEnviron(environ), "CHORIA_PLAYBOOK_FD=3")
+	// Room for some thousands of calls until Ruby collects garbage: it never has much, and takes long to look.
+	cmd.Env = append([]string{"RUBY_GC_HEAP_FREE_SLOTS=300000"}, append(childEnviron(environ), "CHORIA_PLAYBOOK_FD=3")...)
 	if cache != "" {
 		cmd.Env = append(cmd.Env, "CHORIA_PLAYBOOK_CACHE="+cache)
 	}
@@ -95,10 +98,34 @@ func (c *child) send(v any) error {
 	if err := writeJSON(&line, v); err != nil {
 		return err
 	}
-	text := bytes.ToValidUTF8(line.Bytes(), []byte("\uFFFD"))
+	return c.write(line.Bytes())
+}
+
+// answer answers a call with a result, or with an error.
+func (c *child) answer(id int64, result any, failure error) error {
+	line := bytes.NewBuffer(make([]byte, 0, 128))
+	line.WriteString(`{"id":`)
+	line.Write(strconv.AppendInt(line.AvailableBuffer(), id, 10))
+	name, value := `,"result":`, result
+	if failure != nil {
+		name, value = `,"error":`, answer(failure)
+	}
+	line.WriteString(name)
+	if err := writeJSON(line, value); err != nil {
+		return err
+	}
+	line.WriteByte('}')
+	return c.write(line.Bytes())
+}
+
+// write writes one line, whose end it adds.
+func (c *child) write(line []byte) error {
+	if !utf8.Valid(line) {
+		line = bytes.ToValidUTF8(line, []byte("\uFFFD"))
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, err := c.socket.Write(append(text, '\n'))
+	_, err := c.socket.Write(append(line, '\n'))
 	return err
 }
 
@@ -107,23 +134,37 @@ var errEnded = errors.New("the Ruby process has ended")
 
 // receive reads one message.
 func (c *child) receive() (*message, error) {
-	var line []byte
+	line, err := c.line()
+	if err != nil {
+		return nil, err
+	}
+	m := &message{}
+	if err := json.Unmarshal(line, m); err != nil {
+		return nil, fmt.Errorf("message of the Ruby process: %w", err)
+	}
+	return m, nil
+}
+
+// line reads one line. It is only good until the next one is read.
+func (c *child) line() ([]byte, error) {
+	line, err := c.reader.ReadSlice('\n')
+	if err == nil {
+		return line, nil
+	}
+	line = bytes.Clone(line)
 	for {
-		part, err := c.reader.ReadSlice('\n')
-		line = append(line, part...)
 		switch {
 		case err == nil:
-			m := &message{}
-			if err := json.Unmarshal(line, m); err != nil {
-				return nil, fmt.Errorf("message of the Ruby process: %w", err)
-			}
-			return m, nil
+			return line, nil
 		case errors.Is(err, bufio.ErrBufferFull) && len(line) < maxLine:
 		case errors.Is(err, bufio.ErrBufferFull):
 			return nil, fmt.Errorf("a message of the Ruby process is longer than %d bytes", maxLine)
 		default: // the end of the file, or a socket that was closed here
 			return nil, errEnded
 		}
+		var part []byte
+		part, err = c.reader.ReadSlice('\n')
+		line = append(line, part...)
 	}
 }
 

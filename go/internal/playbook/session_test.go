@@ -508,23 +508,3 @@ func TestUnusableRuby(t *testing.T) {
 		t.Errorf("a Ruby that talks nonsense: %v", err)
 	}
 }
-
-// BenchmarkFirstLine measures from the start of Ruby to the first line of a plan, and BenchmarkCall one
-// call of a function that answers at once.
-func BenchmarkFirstLine(b *testing.B) {
-	for b.Loop() {
-		o, _, _ := runPlan(b, "demo", nil, nil)
-		if o.Failure != nil {
-			b.Fatal(o.Failure)
-		}
-	}
-}
-
-func BenchmarkCall(b *testing.B) {
-	s, _ := newSession(b, "demo::counts", nil)
-	ready(b, s)
-	b.ResetTimer()
-	if o, err := s.Run(b.Context(), map[string]any{"calls": b.N}); err != nil || o.Failure != nil {
-		b.Fatal(err, o)
-	}
-}

@@ -38,6 +38,7 @@ module PuppetX
       # @param socket [IO] the socket to the host
       def initialize(socket)
         @socket = socket
+        @generator = JSON::State.new(max_nesting: 0) # made once: that takes as long as using it
         @last = 0
       end
 
@@ -58,10 +59,10 @@ module PuppetX
       def call(method, params)
         id = @last += 1
         file, line = Puppet::Pops::PuppetStack.top_of_stack
-        more = { 'id' => id, 'file' => file, 'line' => line }
-        more['ending'] = true if Shelter.current.inside?
-        more['async'] = true if branches.inside?
-        notify(method, Values.pack(params), more)
+        message = { 'id' => id, 'method' => method, 'params' => Values.pack(params), 'file' => file, 'line' => line }
+        message['ending'] = true if Shelter.current.inside?
+        message['async'] = true if branches.inside?
+        write(message)
         return unpack(branches.await(id)) if branches.inside?
 
         loop do
@@ -72,11 +73,15 @@ module PuppetX
       end
 
       # Sends a message that gets no answer.
-      def notify(method, params, more = {})
-        @socket.write(JSON.generate({ 'method' => method, 'params' => params }.merge(more), max_nesting: 0), "\n")
+      def notify(method, params)
+        write('method' => method, 'params' => params)
       end
 
       private
+
+      def write(message)
+        @socket.write(@generator.generate(message) << "\n")
+      end
 
       def unpack(answer)
         return answer['result'] unless answer.key?('error')

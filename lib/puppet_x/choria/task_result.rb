@@ -8,6 +8,9 @@ module PuppetX
   module Choria
     # What a task did on one node or endpoint. Plans see it as Choria::TaskResult.
     class TaskResult
+      # Otherwise Puppet looks for the type of the object at every call, in a parser of types.
+      include Puppet::Pops::Types::PuppetObject
+
       # @return [String] the node
       attr_reader :host
 
@@ -59,6 +62,11 @@ module PuppetX
         JSON.parse(output)
       rescue JSON::ParserError => e
         raise Error, "the output of the Puppet Task on #{host} is not JSON: #{e.message}"
+      end
+
+      # The attributes of the object, as Puppet wants them.
+      def _pcore_init_hash
+        { 'host' => host, 'result' => result }
       end
 
       # What leaves the plan as data.

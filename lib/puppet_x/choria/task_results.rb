@@ -8,6 +8,7 @@ module PuppetX
     # What a task did everywhere, or the failure of a playbook that was caught. Plans see it as
     # Choria::TaskResults and can iterate it.
     class TaskResults
+      include Puppet::Pops::Types::PuppetObject
       include Puppet::Pops::Types::Iterable
       include Puppet::Pops::Types::IteratorProducer
 
@@ -90,6 +91,11 @@ module PuppetX
       # What Puppet's each, map, filter and reduce use.
       def iterator
         Puppet::Pops::Types::Iterable.on(@results, TaskResult)
+      end
+
+      # The attributes of the object, as Puppet wants them.
+      def _pcore_init_hash
+        { 'results' => results, 'exception' => exception }
       end
 
       # What leaves the plan as data.
