@@ -293,7 +293,8 @@ metrics: {}
 // and goes on until told otherwise.
 const recorder = `#!/bin/sh
 printf '%%s\n' "$@" > %[1]s/args.new
-ps -o sid= -p $$ | tr -d ' ' > %[1]s/session
+read -r pid name state parent group session rest < /proc/$$/stat
+echo $session > %[1]s/session
 echo $$ > %[1]s/pid
 mv %[1]s/args.new %[1]s/args
 exec sleep 600
