@@ -72,7 +72,7 @@ lint:
 
 test-go: build
 	@scripts/setup $(TESTS)
-	go test -race ./...
+	go test -race -timeout 30m ./...
 
 # One target at a time, as go test -fuzz wants it.
 test-fuzz:
