@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"time"
 
 	"choria.io/choria/go/ddl"
 )
@@ -12,8 +13,12 @@ type DataPlugin struct {
 	// DDL describes the plugin: its name, whether it takes a query, and its outputs.
 	DDL *ddl.Data
 
-	// Ask returns the outputs. query is empty when the plugin takes none. It is called concurrently, for
+	// Ask returns the outputs. query is empty when there is none. It is called concurrently, for
 	// every filter that names the plugin, whoever sent it: policies are asked later. It must
-	// return when ctx ends, which is after the timeout of the description.
+	// return when ctx ends, which is after Timeout.
 	Ask func(ctx context.Context, query string) (map[string]any, error)
+
+	// Timeout is how long a query may take. Zero means the timeout of the description, at least one
+	// second.
+	Timeout time.Duration
 }

@@ -17,7 +17,7 @@ type query struct {
 	Schema   string  `json:"$schema"`
 	Protocol string  `json:"protocol"`
 	Data     string  `json:"data"`  // name of the plugin
-	Query    *string `json:"query"` // null when the plugin takes none
+	Query    *string `json:"query"` // null when there is none
 }
 
 // Data returns the data plugin that f describes when it is an external one that is active on this
@@ -36,7 +36,7 @@ func (r *Runner) Data(ctx context.Context, f hotload.File, d *ddl.Data) (*agent.
 func (r *Runner) ask(ctx context.Context, path string, d *ddl.Data, text string) (map[string]any, error) {
 	name := d.Metadata.Name
 	doc := query{Schema: schemas + "data_request.json", Protocol: queryProtocol, Data: name}
-	if d.Query != nil {
+	if d.Query != nil && (text != "" || !d.Query.Optional) {
 		doc.Query = &text
 	}
 	log := r.log().With("data", name)

@@ -98,11 +98,7 @@ func (n *Node) setData(plugins map[string]*agent.DataPlugin) {
 	d := &dataRoster{plugins: plugins, names: slices.Sorted(maps.Keys(plugins))}
 	functions := make(map[string]any, len(plugins))
 	for name, p := range plugins {
-		if p.DDL.Query == nil {
-			functions[name] = func() (map[string]any, error) { return ask(context.Background(), p, "", false) }
-		} else {
-			functions[name] = func(query string) (map[string]any, error) { return ask(context.Background(), p, query, true) }
-		}
+		functions[name] = function(p)
 	}
 	d.foreign = slices.DeleteFunc(slices.Clone(d.names), isOwnData)
 	n.data.Store(d)
@@ -115,12 +111,32 @@ func (n *Node) setData(plugins map[string]*agent.DataPlugin) {
 	})
 }
 
-// ask asks one data plugin for as long as its description says.
+// function returns what a filter calls: name(), name("query"), or either.
+func function(p *agent.DataPlugin) any {
+	switch {
+	case p.DDL.Query == nil:
+		return func() (map[string]any, error) { return ask(context.Background(), p, "", false) }
+	case p.DDL.Query.Optional:
+		return func(query ...string) (map[string]any, error) {
+			if len(query) > 1 {
+				return nil, fmt.Errorf("data plugin %s takes one query", p.DDL.Metadata.Name)
+			}
+			return ask(context.Background(), p, strings.Join(query, ""), len(query) == 1)
+		}
+	}
+	return func(query string) (map[string]any, error) { return ask(context.Background(), p, query, true) }
+}
+
+// ask asks one data plugin for as long as it may take.
 func ask(ctx context.Context, p *agent.DataPlugin, query string, given bool) (map[string]any, error) {
 	if err := p.DDL.Validate(query, given); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, max(time.Second, time.Duration(p.DDL.Metadata.Timeout)*time.Second))
+	timeout := p.Timeout
+	if timeout <= 0 {
+		timeout = max(time.Second, time.Duration(p.DDL.Metadata.Timeout)*time.Second)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return p.Ask(ctx, query)
 }

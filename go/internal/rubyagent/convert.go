@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,7 +64,7 @@ func (c *Converter) convert(ctx context.Context, paths []string, kind string) ma
 		err = errors.Join(private(r.dir), private(filepath.Join(r.dir, "ddl")))
 	}
 	cached := make(map[string]string) // file of the cache by path
-	var jobs bytes.Buffer
+	var left []string
 	for _, path := range paths {
 		if err != nil {
 			done[path] = hotload.Converted{Err: err}
@@ -75,24 +76,36 @@ func (c *Converter) convert(ctx context.Context, paths []string, kind string) ma
 			continue
 		}
 		cached[path] = file
-		line, err := json.Marshal(conversion{Path: path, Kind: kind})
-		if err != nil {
-			done[path] = hotload.Converted{Err: err}
+		left = append(left, path)
+	}
+	for len(left) > 0 {
+		err := r.convertAll(ctx, kind, left, cached, done)
+		left = slices.DeleteFunc(left, func(path string) bool { _, told := done[path]; return told })
+		if err == nil {
+			err = errors.New("ruby: no answer")
+		}
+		// One that ends Ruby is the fault of none that come after it.
+		if broken := errors.As(err, new(*rubyError)); broken && len(left) > 0 && ctx.Err() == nil {
+			done[left[0]] = hotload.Converted{Err: fmt.Errorf("%s: %w", left[0], err)}
+			left = left[1:]
 			continue
 		}
-		jobs.Write(append(line, '\n'))
-	}
-	if len(cached) == 0 {
-		return done
-	}
-	if err := r.convertAll(ctx, jobs.Bytes(), cached, done); err != nil {
-		for path := range cached {
-			if _, told := done[path]; !told {
-				done[path] = hotload.Converted{Err: err}
-			}
+		for _, path := range left {
+			done[path] = hotload.Converted{Err: err}
 		}
+		break
 	}
 	return done
+}
+
+// A rubyError is how Ruby has ended.
+type rubyError struct{ status, stderr string }
+
+func (e *rubyError) Error() string {
+	if e.stderr == "" {
+		return "ruby: " + e.status
+	}
+	return "ruby: " + e.status + ": " + e.stderr
 }
 
 // cached returns the name of the file that keeps the JSON of a description, and its text if it is there.
@@ -120,8 +133,16 @@ func (r *Runner) cached(path, kind string) (file string, text []byte, err error)
 	return file, text, nil
 }
 
-// convertAll has Ruby convert what is not in the cache.
-func (r *Runner) convertAll(ctx context.Context, jobs []byte, cached map[string]string, done map[string]hotload.Converted) error {
+// convertAll has Ruby convert what is not in the cache, in order.
+func (r *Runner) convertAll(ctx context.Context, kind string, paths []string, cached map[string]string, done map[string]hotload.Converted) error {
+	var jobs bytes.Buffer
+	for _, path := range paths {
+		line, err := json.Marshal(conversion{Path: path, Kind: kind})
+		if err != nil {
+			return err
+		}
+		jobs.Write(append(line, '\n'))
+	}
 	ctx, cancel := context.WithTimeout(ctx, convertPatience)
 	defer cancel()
 	ruby, args, err := r.command()
@@ -130,8 +151,8 @@ func (r *Runner) convertAll(ctx context.Context, jobs []byte, cached map[string]
 	}
 	stderr := &stderrLog{log: r.log}
 	cmd := &subprocess.Command{
-		Path: ruby, Args: append(args, "--convert"), Stdin: jobs,
-		Stdout: subprocess.Buffer{Limit: len(cached) * maxDDL},
+		Path: ruby, Args: append(args, "--convert"), Stdin: jobs.Bytes(),
+		Stdout: subprocess.Buffer{Limit: len(paths) * maxDDL},
 		Stderr: stderr.buffer(),
 	}
 	res, err := cmd.Run(ctx)
@@ -157,13 +178,10 @@ func (r *Runner) convertAll(ctx context.Context, jobs []byte, cached map[string]
 			}
 		}
 	}
-	switch text := quoted(stderr.raw); {
-	case res.Status == "":
-		return errors.New("ruby: no answer")
-	case text != "":
-		return fmt.Errorf("ruby: %s: %s", res.Status, text)
+	if res.Status != "" {
+		return &rubyError{res.Status, quoted(stderr.raw)}
 	}
-	return fmt.Errorf("ruby: %s", res.Status)
+	return nil
 }
 
 func firstLine(text string) string {

@@ -2,6 +2,7 @@ package rubyagent
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,7 +76,7 @@ func TestConvertBroken(t *testing.T) {
 	good := `metadata :name => "A Name", :description => "d", :author => "a", :license => "l", :version => "1", :url => "u", :timeout => 5
 puts "printed"
 `
-	for text, want := range map[string]string{
+	tests := map[string]string{
 		"metadata":                      "ArgumentError",
 		"metadata :name => 'x'":         "DDLValidationError: Metadata needs a :description",
 		"raise 'no'":                    "RuntimeError: no",
@@ -88,13 +89,22 @@ puts "printed"
 		good + `action "x", :description => "d" do input :a, :prompt => "p", :description => "d", :type => :string; end`: "needs a :validation",
 		good + `action "x", :description => "d" do display :sometimes; end`:                                              "sometimes",
 		strings.Repeat("#", maxDDL+1): "at most",
-	} {
-		path := filepath.Join(dir, "broken.ddl")
+	}
+	// All at once, as a server does it: none is the fault of another.
+	want := make(map[string]string) // by path
+	var paths []string
+	for text, message := range tests {
+		path := filepath.Join(dir, fmt.Sprintf("broken%d.ddl", len(paths)))
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Convert(t.Context(), path, "agent"); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%.100s: %v; want %q", text, err, want)
+		paths = append(paths, path)
+		want[path] = message
+	}
+	got := c.convert(t.Context(), paths, "agent")
+	for _, path := range paths {
+		if err := got[path].Err; err == nil || !strings.Contains(err.Error(), want[path]) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.100s: %v; want %q", path, err, want[path])
 		}
 	}
 	path := filepath.Join(dir, "fine.ddl")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"choria.io/choria/go/agent"
 	"choria.io/choria/go/ddl"
@@ -24,15 +25,23 @@ func (r *Runner) Data(_ context.Context, f hotload.File, d *ddl.Data) (*agent.Da
 	if !inRuby(d.Metadata.Provider) || r.Beside(f) == "" {
 		return nil, nil
 	}
-	return &agent.DataPlugin{DDL: d, Ask: func(ctx context.Context, text string) (map[string]any, error) {
-		return r.ask(ctx, d, text)
-	}}, nil
+	return &agent.DataPlugin{
+		DDL:     d,
+		Timeout: loadPatience + time.Duration(d.Metadata.Timeout)*time.Second,
+		Ask: func(ctx context.Context, text string) (map[string]any, error) {
+			return r.ask(ctx, d, text)
+		},
+	}, nil
 }
+
+// loadPatience is how much longer than its description says a query may take in which libraries are
+// loaded. The library holds the query itself to its time, see ruby/choria/shim/stopwatch.rb.
+const loadPatience = startPatience
 
 // ask asks a data plugin.
 func (r *Runner) ask(ctx context.Context, d *ddl.Data, text string) (map[string]any, error) {
 	q := query{Plugin: d.Metadata.Name}
-	if d.Query != nil {
+	if d.Query != nil && (text != "" || !d.Query.Optional) {
 		q.Query = &text
 	}
 	doc, err := json.Marshal(q)

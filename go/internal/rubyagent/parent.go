@@ -22,7 +22,8 @@ import (
 )
 
 const (
-	// startPatience is how long a process may take to load its agent. Puppet takes a second.
+	// startPatience is how long a process may take to load its agent, or what an action was found to
+	// require. Puppet takes a second.
 	startPatience = 60 * time.Second
 
 	// stopPatience is how long a process may take to do what it was told: to end, to kill an action.
@@ -56,7 +57,8 @@ type parent struct {
 	idle    *time.Timer
 	retired bool
 
-	unable atomic.Bool // to fork
+	unable  atomic.Bool // to fork
+	loading atomic.Bool // what an action was found to require; it listens to nothing meanwhile
 
 	mu     sync.Mutex
 	jobs   map[string]*job
@@ -114,12 +116,14 @@ type report struct {
 	Status *int   `json:"status"`
 	Signal *int   `json:"signal"`
 	Error  string `json:"error"`
+
+	Loading *bool `json:"loading"`
 }
 
 // serve listens to the process until it has ended.
 func (pa *parent) serve() {
 	late := time.AfterFunc(startPatience, func() {
-		pa.log.Warn("process of the agent is killed: it does not start", "pid", pa.pid(), "after", startPatience)
+		pa.log.Warn("process of the agent is killed: it does not get ready", "pid", pa.pid(), "after", startPatience)
 		pa.kill()
 	})
 	lines := bufio.NewScanner(pa.control)
@@ -157,6 +161,11 @@ func (pa *parent) heard(m *report, late *time.Timer) error {
 		late.Stop()
 		pa.unable.Store(!m.Fork)
 		close(pa.ready)
+	case m.Loading != nil:
+		pa.loading.Store(*m.Loading)
+		if late.Stop(); *m.Loading {
+			late.Reset(startPatience)
+		}
 	case m.Forked != "":
 		if j := pa.jobs[m.Forked]; j != nil {
 			j.pid = m.PID
@@ -319,12 +328,15 @@ func (pa *parent) abort(token string, j *job) {
 	err := pa.send("kill " + token + "\n")
 	pa.mu.Unlock()
 	if err == nil {
-		timer := time.NewTimer(stopPatience)
-		defer timer.Stop()
-		select {
-		case <-j.ended:
-			return
-		case <-timer.C:
+		tick := time.NewTicker(stopPatience)
+		defer tick.Stop()
+		for waiting := true; waiting; {
+			select {
+			case <-j.ended:
+				return
+			case <-tick.C:
+				waiting = pa.loading.Load() // that has a limit of its own
+			}
 		}
 	}
 	pa.log.Warn("process of the agent does not answer and is killed", "pid", pa.pid())

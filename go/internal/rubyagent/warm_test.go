@@ -27,6 +27,7 @@ func TestMischief(t *testing.T) {
 		message string // a part of it
 		data    string // of the reply, empty: not looked at
 	}{
+		// What ends the process, or gets into the way of the reply.
 		{"puts", 1, `wrote to standard output, where only the reply may be: `, ""},
 		{"raw", 1, `wrote to standard output, where only the reply may be: `, ""},
 		{"exit", 1, "without a reply", ""},
@@ -38,6 +39,11 @@ func TestMischief(t *testing.T) {
 		{"stderr", 0, ok, "{}"},
 		{"stdout", 1, "wrote to standard output", ""},
 		{"exception", 1, "exit status 1 after", ""},
+		{"stdin", 0, ok, ""},
+		{"heldopen", 0, ok, "{}"},
+		{"huge", 1, "the reply is larger than", ""},
+		{"thread", 0, ok, `{"ok":1}`},
+		// What is in the reply, which is made in the same way in both modes.
 		{"message", 5, "caf", ""},
 		{"binary", 0, ok, `{"bin":"��\u0000a","latin":"é","utf":"�("}`},
 		{"odd", 0, ok, `{"big":1180591620717411303424,"inf":"Infinity","key":{"1":2,"":3},"nan":"NaN","sym":"a","time":"1970-01-01 00:00:00 UTC"}`},
@@ -45,17 +51,16 @@ func TestMischief(t *testing.T) {
 		{"cycle", 0, ok, ""},
 		{"nodata", 0, ok, ""},
 		{"status", 5, "odd", "{}"},
-		{"huge", 1, "the reply is larger than", ""},
 		{"deep", 0, ok, ""},
-		{"thread", 0, ok, `{"ok":1}`},
-		{"stdin", 0, ok, ""},
-		{"heldopen", 0, ok, "{}"},
 	}
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, "", "plugin.choria.ruby.mode", mode)
 			for _, tt := range tests {
+				if mode == "oneshot" && tt.what == "message" {
+					break
+				}
 				if mode == "oneshot" && (tt.what == "raw" || tt.what == "huge") {
 					tt.message = "the reply" // both are on standard output
 				} else if mode == "oneshot" && (tt.what == "puts" || tt.what == "stdout") {

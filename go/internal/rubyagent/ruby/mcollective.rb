@@ -8,7 +8,6 @@ require 'erb'
 require 'fileutils'
 require 'json'
 require 'open3'
-require 'openssl'
 require 'optparse'
 require 'rbconfig'
 require 'shellwords'
@@ -18,6 +17,9 @@ require 'stringio'
 require 'tempfile'
 require 'timeout'
 require 'tmpdir'
+
+# As good as loaded, but that takes as long as all of the above and few agents need it.
+autoload :OpenSSL, 'openssl'
 
 # The library that agents are written against.
 module MCollective

@@ -23,9 +23,9 @@ module MCollective
         @plugins.include?(type)
       end
 
-      # Returns the instance of a plugin.
+      # Returns the instance of a plugin. An agent, as NAME_agent, is loaded when it is asked for.
       def [](type)
-        plugin = @plugins[type] || raise("plugin #{type}: there is no such plugin")
+        plugin = @plugins[type] || agent(type) || raise("plugin #{type}: there is no such plugin")
         return create(plugin[:class]) unless plugin[:single]
 
         plugin[:instance] ||= create(plugin[:class])
@@ -75,6 +75,12 @@ module MCollective
       end
 
       private
+
+      def agent(type)
+        name = type.to_s[/\A([a-z0-9_]+)_agent\z/, 1]
+        instance = name && Agents.plugin(name)
+        @plugins[type] = { loadtime: Time.now, class: instance.class, instance: instance, single: true } if instance
+      end
 
       def create(klass)
         klass = Object.const_get(klass) if klass.is_a?(String)

@@ -2,12 +2,15 @@
 
 module Choria
   module Shim
-    # Watches which libraries an action requires, so that the next one finds them loaded. Only what
-    # the action itself requires counts, not what those libraries require in their turn.
+    # Watches which libraries an action requires, so that the next one finds them loaded, and how long
+    # that takes. Only what the action itself requires counts, not what those libraries require in their
+    # turn.
     class Learner
-      def initialize
-        @found = []
+      # The block gets the name of each library before it is loaded: the action may not live to see that.
+      def initialize(&block)
+        @block = block
         @depth = 0
+        @loaded = 0.0
         @thread = Thread.current
       end
 
@@ -23,22 +26,41 @@ module Choria
         @trace = nil # require is not written in Ruby here, and cannot be watched
       end
 
-      # Ends watching and returns the names, in the order they were required in.
+      # Ends watching.
       def finish
         @trace&.disable
-        @found.uniq
+      end
+
+      # Seconds that loading libraries has taken so far. Any thread may ask.
+      def loading
+        since = @since
+        since ? @loaded + now - since : @loaded
       end
 
       private
 
       def note(event, name)
-        if event.event == :call
-          @name = event.binding.local_variable_get(name) if @depth.zero?
-          @depth += 1
-        else
-          @depth -= 1 if @depth.positive?
-          @found << @name.to_s if @depth.zero? && event.return_value == true
+        event.event == :call ? enter(event, name) : leave
+      end
+
+      def enter(event, name)
+        if @depth.zero?
+          @since = now
+          @block&.call(event.binding.local_variable_get(name).to_s)
         end
+        @depth += 1
+      end
+
+      def leave
+        @depth -= 1 if @depth.positive?
+        return unless @depth.zero? && @since
+
+        @loaded += now - @since
+        @since = nil
+      end
+
+      def now
+        Process.clock_gettime(Process::CLOCK_MONOTONIC)
       end
     end
   end

@@ -1,5 +1,8 @@
 # frozen_string_literal: true
 
+require_relative 'learner'
+require_relative 'stopwatch'
+
 module Choria
   module Shim
     # Runs actions of agents and queries of data plugins. What goes wrong becomes a reply too.
@@ -23,27 +26,32 @@ module Choria
       # for the first request to meet again and tell of.
       def prepare(name)
         configure
-        return if name == 'data'
+        return MCollective::Data.load_data_sources if name == 'data'
 
-        agent_class(name).tap { |klass| klass.activate? && MCollective::DDL.new(name) }
+        MCollective::Agents.class_of(name).tap { |klass| klass.activate? && MCollective::DDL.new(name) }
       rescue StandardError, ScriptError => e
         MCollective::Log.debug("Not prepared for #{name}: #{e.class}: #{e}")
       end
 
-      # Takes a request as JSON and returns the reply as JSON, null when none is wanted.
-      def answer(text)
+      # Takes a request as JSON and returns the reply as JSON, null when none is wanted. The block gets
+      # the names of the libraries that the request requires, each before it is loaded.
+      def answer(text, &block)
+        @learner = Learner.new(&block)
+        @learner.start
         message = JSON.parse(text).transform_keys(&:to_sym)
         configure
         Plain.json(message[:dataplugin] ? query(message) : act(message))
       rescue StandardError, ScriptError, SystemStackError, NoMemoryError => e
         MCollective::Log.error("#{e.class}: #{e}\n#{Array(e.backtrace).first(40).join("\n\t")}")
         Plain.json(failure("#{e.class}: #{e.message}"))
+      ensure
+        @learner.finish
       end
 
       private
 
       def act(message)
-        klass = agent_class(message[:agent])
+        klass = MCollective::Agents.class_of(message[:agent])
         return failure("agent #{message[:agent]} is not active on this node") unless klass.activate?
 
         agent = klass.new
@@ -54,33 +62,15 @@ module Choria
 
       def query(message)
         name = MCollective::Data.pluginname(message[:dataplugin])
-        MCollective::PluginManager.loadclass("MCollective::Data::#{name.capitalize}")
+        unless MCollective::PluginManager.include?(name)
+          MCollective::PluginManager.loadclass("MCollective::Data::#{name.capitalize}")
+        end
         plugin = MCollective::Data[name]
         return failure("data plugin #{message[:dataplugin]} is not active on this node") unless plugin.class.activate?
 
-        { statuscode: 0, statusmsg: 'OK', data: plugin.lookup(message[:query]).to_hash }
-      end
-
-      # Returns the class of an agent, loading it unless that was done.
-      def agent_class(name)
-        raise(ArgumentError, "agent #{name.inspect}: no such name") unless name.to_s.match?(/\A[a-z0-9_]+\z/)
-
-        find_class(name) || begin
-          load_class(name)
-          find_class(name) || raise(LoadError, "mcollective/agent/#{name}.rb defines no agent of that name")
-        end
-      end
-
-      def find_class(name)
-        constant = MCollective::Agent.constants.find { |c| c.to_s.casecmp?(name) }
-        klass = constant && MCollective::Agent.const_get(constant)
-        klass if klass.is_a?(Class) && klass < MCollective::RPC::Agent
-      end
-
-      def load_class(name)
-        MCollective::PluginManager.loadclass("MCollective::Agent::#{name.capitalize}")
-      rescue StandardError, ScriptError => e
-        raise(e.class, "agent #{name} cannot be loaded: #{e.message}", e.backtrace)
+        plugin.validate(message[:query])
+        Stopwatch.new(@learner).limit(plugin.timeout) { plugin.query_data(message[:query]) }
+        { statuscode: 0, statusmsg: 'OK', data: plugin.result.to_hash }
       end
 
       def failure(message)

@@ -1,7 +1,5 @@
 # frozen_string_literal: true
 
-require_relative 'learner'
-
 module Choria
   module Shim
     # A process that has an agent loaded and forks for each request.
@@ -14,6 +12,7 @@ module Choria
     #   {"ready":true,"fork":true}             requests may come
     #   {"forked":TOKEN,"pid":PID}
     #   {"ended":TOKEN,"status":0}             or "signal":9, or "error":"why there was no fork"
+    #   {"loading":true}                       nothing is obeyed until "loading":false comes
     #
     # When the socket ends so does this process, and with it all actions that are running.
     class Warm
@@ -98,7 +97,9 @@ module Choria
         request = channel.gets
         return if request.nil? # nobody waits for it any more
 
-        channel.write("#{learning { @runner.answer(request) }}\n")
+        reply = @runner.answer(request) { |name| teach(name) }
+        $stdout.flush
+        channel.write("#{reply}\n")
         channel.close
       end
 
@@ -111,16 +112,13 @@ module Choria
         MCollective::Log.unconfigure # it has the standard error of the parent
       end
 
-      def learning
-        learner = Learner.new
-        learner.start
-        reply = yield
-        found = learner.finish
-        $stdout.flush
+      # Tells the parent what the action requires, unless it has that.
+      def teach(name)
+        return if @tried[name]
+
+        @tried[name] = true
         # A pipe takes short texts as a whole or not at all, so that children do not mix.
-        text = "#{found.join("\n")}\n"
-        @lesson.write_nonblock(text, exception: false) unless found.empty? || text.bytesize > CHUNK
-        reply
+        @lesson.write_nonblock("#{name}\n", exception: false) if name.bytesize < CHUNK
       end
 
       # Requires what an action required, so that the next one need not.
@@ -129,8 +127,12 @@ module Choria
         return unless names.is_a?(String)
 
         fresh = names.split("\n").reject { |name| name.empty? || @tried[name] }
+        return if fresh.empty?
+
+        say('loading' => true)
         fresh.each { |name| try(name) }
-        settle unless fresh.empty?
+        settle
+        say('loading' => false)
       end
 
       def try(name)
