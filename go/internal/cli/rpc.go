@@ -173,9 +173,10 @@ func (c *rpcCommand) request(cl *client.Client, p format) (err error) {
 	if err != nil {
 		return err
 	}
-	keep, err := compileReplyFilter(c.expression)
+	replies, err := client.ParseReplyFilter(c.expression)
 	if err != nil {
-		return err
+		return withHint(fmt.Errorf("--filter-replies: %w", err),
+			"it may use msg, code, data(path), sender(), time(), ok(), aborted(), unknown_action(), missing_data(), invalid_data(), unknown_error(), include(list, item), semver(version, constraint)")
 	}
 	out, done, err := c.destination()
 	if err != nil {
@@ -206,7 +207,7 @@ func (c *rpcCommand) request(cl *client.Client, p format) (err error) {
 	}
 	for reply := range run.Replies() {
 		p.arrived()
-		if keep(reply) {
+		if replies.Match(reply) {
 			s.aggregator().Add(withDefaults(a.action, reply.Data))
 			if err := p.reply(reply); err != nil {
 				return err

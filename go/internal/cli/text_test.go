@@ -201,37 +201,6 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-func TestReplyFilter(t *testing.T) {
-	r := client.Reply{Sender: "n1", Status: agent.OK, Message: "OK", Data: json.RawMessage(`{"version":"1.4.2","count":3,"list":["a",2]}`)}
-	for text, want := range map[string]bool{
-		"":                                      true,
-		"ok()":                                  true,
-		"aborted() or unknown_error()":          false,
-		`code == 0 && msg == "OK"`:              true,
-		`data("count") > 2`:                     true,
-		`data("missing") > 2`:                   false,
-		`include(data("list"), "a")`:            true,
-		`include(data("list"), 2)`:              true,
-		`include(data("list"), 3)`:              false,
-		`semver(data("version"), ">= 1.4, <2")`: true,
-		`sender() matches "^n"`:                 true,
-	} {
-		keep, err := compileReplyFilter(text)
-		if err != nil {
-			t.Errorf("%s: %v", text, err)
-			continue
-		}
-		if got := keep(r); got != want {
-			t.Errorf("%s: %v; want %v", text, got, want)
-		}
-	}
-	for _, text := range []string{"1 + 1", "nope()", "ok("} {
-		if _, err := compileReplyFilter(text); err == nil {
-			t.Errorf("%s: no error", text)
-		}
-	}
-}
-
 func TestPongs(t *testing.T) {
 	var p pongs
 	for _, ms := range []int{8, 15, 10} {

@@ -34,7 +34,7 @@ type request struct {
 	silent      bool
 	summarize   bool
 	assert      *assert.Expr
-	replies     *replyFilter
+	replies     *client.ReplyFilter
 	retryFailed bool
 	threshold   props.Share
 
@@ -89,7 +89,7 @@ func newRequest(env *Env, p *props.Props) attempter {
 	}
 	if text := p.Text("reply_filter", ""); text != "" {
 		var err error
-		if r.replies, err = parseReplyFilter(text); err != nil {
+		if r.replies, err = client.ParseReplyFilter(text); err != nil {
 			p.Refuse("reply_filter", "%s", err)
 		}
 	}

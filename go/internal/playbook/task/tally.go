@@ -61,7 +61,7 @@ func (t *tally) add(log Logger, r client.Reply) {
 		t.failed = append(t.failed, fmt.Sprintf("%s: %s", r.Sender, message))
 		log.Warning("%s %s failed: %s: %s", r.Sender, t.name(), message, value.Data)
 	}
-	if t.replies.match(r) {
+	if t.replies.Match(r) {
 		t.results = append(t.results, result)
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package client
 
 import (
 	"fmt"
@@ -8,13 +8,41 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/vm"
 	"github.com/tidwall/gjson"
 
 	"choria.io/choria/go/agent"
-	"choria.io/choria/go/client"
 )
 
-// replyEnv is what an expression of --filter-replies can use. One is made for each reply.
+// A ReplyFilter decides which replies are of interest. It is an expression that uses msg, code, data(path), sender(),
+// time(), ok(), aborted(), unknown_action(), missing_data(), invalid_data(), unknown_error(), include(list, item) and
+// semver(version, constraint). A nil ReplyFilter keeps all. Its methods may be called concurrently.
+type ReplyFilter struct{ program *vm.Program }
+
+// ParseReplyFilter parses an expression; of an empty one it returns nil.
+func ParseReplyFilter(expression string) (*ReplyFilter, error) {
+	if expression == "" {
+		return nil, nil
+	}
+	program, err := expr.Compile(expression, expr.Env(replyEnv{}), expr.AsBool())
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", expression, err)
+	}
+	return &ReplyFilter{program}, nil
+}
+
+// Match reports whether a reply is of interest. What fails for one reply, such as a comparison with data that is not
+// there, is no match.
+func (f *ReplyFilter) Match(r Reply) bool {
+	if f == nil {
+		return true
+	}
+	out, err := expr.Run(f.program, newReplyEnv(r))
+	match, _ := out.(bool)
+	return err == nil && match
+}
+
+// replyEnv is what an expression can use. One is made for each reply.
 type replyEnv struct {
 	Message string `expr:"msg"`
 	Code    int    `expr:"code"`
@@ -32,7 +60,7 @@ type replyEnv struct {
 	Semver        func(version, constraint string) bool `expr:"semver"`
 }
 
-func newReplyEnv(r client.Reply) replyEnv {
+func newReplyEnv(r Reply) replyEnv {
 	is := func(s agent.Status) func() bool { return func() bool { return r.Status == s } }
 	return replyEnv{
 		Message:       r.Message,
@@ -49,24 +77,6 @@ func newReplyEnv(r client.Reply) replyEnv {
 		Include:       include,
 		Semver:        versionMatches,
 	}
-}
-
-// compileReplyFilter returns what decides which replies are shown; an empty expression shows all.
-func compileReplyFilter(expression string) (func(client.Reply) bool, error) {
-	if expression == "" {
-		return func(client.Reply) bool { return true }, nil
-	}
-	program, err := expr.Compile(expression, expr.Env(replyEnv{}), expr.AsBool())
-	if err != nil {
-		return nil, withHint(fmt.Errorf("--filter-replies: %w", err),
-			"it may use msg, code, data(path), sender(), time(), ok(), aborted(), unknown_action(), missing_data(), invalid_data(), unknown_error(), include(list, item), semver(version, constraint)")
-	}
-	return func(r client.Reply) bool {
-		// What fails for one reply, such as a comparison with data that is not there, is no match.
-		out, err := expr.Run(program, newReplyEnv(r))
-		match, _ := out.(bool)
-		return err == nil && match
-	}, nil
 }
 
 // include reports whether list has item. Numbers of JSON are floats, those of expressions integers.
