@@ -122,12 +122,27 @@ const closePatience = 2 * time.Second
 
 // Run connects, as long as that may take, and answers requests until ctx ends. Requests in progress
 // then have soft_shutdown_timeout to finish. When it returns, everything it started has ended.
-func (s *Server) Run(ctx context.Context) (err error) {
-	cfg, err := s.config(ctx)
+func (s *Server) Run(ctx context.Context) error {
+	// The stack of this goroutine waits for as long as the node lives, which counts where thousands do in a
+	// process. What takes room on it is therefore done by functions that return before that.
+	cfg, log, closeLog, err := s.begin(ctx)
 	if err != nil {
 		return err
 	}
-	log := s.Log
+	defer closeLog()
+	if err = s.run(ctx, cfg, log); err != nil {
+		log.Error("server failed", "err", err)
+	}
+	return err
+}
+
+// begin returns the configuration and the log in force.
+func (s *Server) begin(ctx context.Context) (cfg *config.Config, log *slog.Logger, closeLog func(), err error) {
+	if cfg, err = s.config(ctx); err != nil {
+		return nil, nil, nil, err
+	}
+	closeLog = func() {}
+	log = s.Log
 	switch {
 	case log != nil:
 	case s.ConfigFile == "":
@@ -135,22 +150,20 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	default:
 		l, err := daemon.OpenLog(cfg.LogFile, cfg.LogLevel)
 		if err != nil {
-			return err
+			return nil, nil, nil, err
 		}
-		defer l.Close()
-		defer s.onReopen(l.Reopen)()
+		forget := s.onReopen(l.Reopen)
+		closeLog = func() {
+			forget()
+			l.Close()
+		}
 		log = l.Logger
 	}
-	defer func() {
-		if err != nil {
-			log.Error("server failed", "err", err)
-		}
-	}()
 	log.Info("server starts", "identity", cfg.Identity, "version", build.Version, "config", cfg.File())
 	for _, w := range cfg.Warnings() {
 		log.Warn("configuration", "err", w)
 	}
-	return s.run(ctx, cfg, log)
+	return cfg, log, closeLog, nil
 }
 
 // config returns the configuration in force.
@@ -202,6 +215,11 @@ func (s *Server) run(ctx context.Context, cfg *config.Config, log *slog.Logger) 
 	if cfg.StatsPort <= 0 {
 		return s.serve(ctx, cfg, id, nil, log) // one of many in a process does without what nobody looks at
 	}
+	return s.runWithStats(ctx, cfg, id, log)
+}
+
+// runWithStats is run with a statistics port.
+func (s *Server) runWithStats(ctx context.Context, cfg *config.Config, id *security.Identity, log *slog.Logger) error {
 	registry := metrics.New()
 	registry.Counter("choria_build_info", "The build that runs, always 1",
 		"version", build.Version, "sha", build.Commit, "identity", cfg.Identity).Inc()
@@ -220,8 +238,7 @@ func (s *Server) run(ctx context.Context, cfg *config.Config, log *slog.Logger) 
 	return g.Wait()
 }
 
-// serve connects and answers until ctx ends. It waits here for as long as the node lives, and one stack of
-// a goroutine does so for each node of a process: what takes room on it is done by join, which returns.
+// serve connects and answers until ctx ends.
 func (s *Server) serve(ctx context.Context, cfg *config.Config, id *security.Identity, registry *metrics.Registry, log *slog.Logger) error {
 	if s.Connecting != nil {
 		s.Connecting()

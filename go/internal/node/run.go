@@ -22,19 +22,8 @@ func Run(ctx context.Context, nodes ...*Node) error {
 	actions, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 
-	var s scheduler
-	var err error
-	started := 0
-	for _, n := range nodes {
-		if ctx.Err() != nil {
-			break
-		}
-		if err = n.start(actions, &s); err != nil {
-			err = fmt.Errorf("node %s: %w", n.identity, err)
-			break
-		}
-		started++
-	}
+	s := &scheduler{}
+	started, err := startAll(ctx, actions, s, nodes)
 	if err == nil {
 		s.run(ctx)
 	}
@@ -45,6 +34,20 @@ func Run(ctx context.Context, nodes ...*Node) error {
 		}
 	}
 	return err
+}
+
+// startAll starts nodes until ctx ends, and returns how many.
+func startAll(ctx, actions context.Context, s *scheduler, nodes []*Node) (started int, err error) {
+	for _, n := range nodes {
+		if ctx.Err() != nil {
+			break
+		}
+		if err := n.start(actions, s); err != nil {
+			return started, fmt.Errorf("node %s: %w", n.identity, err)
+		}
+		started++
+	}
+	return started, nil
 }
 
 // start subscribes and announces the node.

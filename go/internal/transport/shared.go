@@ -11,9 +11,10 @@ import (
 )
 
 // sharedChannel is how many messages wait for the goroutine that distributes them. It is never held
-// up by a handler, so this only has to hold what the library reads in one go. When it is full
-// messages are dropped and counted, as with a full queue.
-const sharedChannel = 512
+// up by a handler, so this only has to hold what the library reads in one go: 32 KiB, and a request
+// that is signed has more than 1 KiB. When it is full messages are dropped and counted, as with a full
+// queue.
+const sharedChannel = 256
 
 // shared distributes the messages of all subscriptions with a short queue. The library starts a
 // goroutine for every subscription with a callback; this needs one for the connection.
@@ -23,13 +24,15 @@ type shared struct {
 
 	// Made with the first subscription.
 	in    chan *nats.Msg
-	stop  chan struct{}
 	ended chan struct{}
 
 	mu     sync.RWMutex
 	queues map[*nats.Subscription]*queue
-	marks  map[*nats.Msg]chan struct{}
+	marks  map[*nats.Msg]chan struct{} // see sync; nil until it is called
 }
+
+// over is put into the channel by close.
+var over = &nats.Msg{}
 
 // start starts distributing, once. The caller serializes calls.
 func (d *shared) start() {
@@ -37,10 +40,8 @@ func (d *shared) start() {
 		return
 	}
 	d.in = make(chan *nats.Msg, sharedChannel)
-	d.stop = make(chan struct{})
 	d.ended = make(chan struct{})
 	d.queues = make(map[*nats.Subscription]*queue)
-	d.marks = make(map[*nats.Msg]chan struct{})
 	go d.run()
 }
 
@@ -74,13 +75,12 @@ func (d *shared) remove(nsub *nats.Subscription) {
 
 func (d *shared) run() {
 	defer close(d.ended)
-	for {
-		select {
-		case m := <-d.in:
-			d.put(m)
-		case <-d.stop:
+	// Not a select, which would double the stack of a goroutine that every connection has.
+	for m := range d.in {
+		if m == over {
 			return
 		}
+		d.put(m)
 	}
 }
 
@@ -107,6 +107,9 @@ func (d *shared) sync(ctx context.Context) error {
 	}
 	mark, passed := &nats.Msg{}, make(chan struct{})
 	d.mu.Lock()
+	if d.marks == nil {
+		d.marks = make(map[*nats.Msg]chan struct{})
+	}
 	d.marks[mark] = passed
 	d.mu.Unlock()
 	select {
@@ -131,7 +134,7 @@ func (d *shared) close() {
 	if d.ended == nil {
 		return
 	}
-	close(d.stop)
+	d.in <- over
 	<-d.ended
 	d.mu.Lock()
 	defer d.mu.Unlock()
