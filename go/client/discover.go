@@ -72,7 +72,7 @@ func (c *Client) Method(d Discovery) string {
 	}
 	// Only nodes can evaluate expressions, apart from inventories that describe nodes completely. A
 	// list of names keeps its method, to be refused there instead of being silently replaced.
-	if len(d.Filter.Compound) > 0 && method != "inventory" && method != "flatfile" && method != "file" {
+	if len(d.Filter.Compound) > 0 && !discovery.ListsOnly(method) {
 		return Broadcast
 	}
 	return method
@@ -125,7 +125,11 @@ func (c *Client) find(ctx context.Context, method string, d Discovery) ([]string
 	if err != nil {
 		return nil, err
 	}
-	return m.Run(ctx, &discovery.Env{Setting: c.Setting, Stdin: c.stdin, PuppetDB: c.puppetDB}, discovery.Query{
+	env := &discovery.Env{
+		Setting: c.Setting, Stdin: c.stdin, PuppetDB: c.puppetDB,
+		Warn: func(text string) { c.log.Warn("discovery program", "method", m.Name, "says", text) },
+	}
+	return m.Run(ctx, env, discovery.Query{
 		Filter:      d.Filter,
 		Collective:  collective,
 		Timeout:     c.discoveryTimeout(d.Timeout),

@@ -190,6 +190,8 @@ func TestPuppetDBDiscovery(t *testing.T) {
 		{`-I /[/`, "error: discovery method puppetdb: PuppetDB " + setting(t, "CHORIA_TEST_PUPPETDB") + ": "},
 		{"-F role<x", "PuppetDB orders numbers alone"},
 		{`--do query=nodes[certname]{certname="printer"}`, "printer"},
+		{`--dm pql --do query=nodes[certname]{certname="printer"}`, "printer"},
+		{`--dm pql`, "want the option query=PQL"},
 		{`--do query=nodes[certname`, "400 Bad Request: PQL parse error"},
 		{`--do query=facts[value]{name="role"}`, "a row has no certname"},
 	}

@@ -37,6 +37,12 @@ type Env struct {
 
 	// PuppetDB tells where PuppetDB is; nil when nothing is known of one.
 	PuppetDB func(context.Context) PuppetDB
+
+	// Environ returns the environment variables of programs, as NAME=value; nil: those of this process.
+	Environ func() []string
+
+	// Warn gets what programs complain about, line by line; nil drops it.
+	Warn func(text string)
 }
 
 // setting returns the value of a key, empty when there is none.
@@ -65,6 +71,10 @@ func Methods() []Method {
 		inventory,
 		external,
 		puppetDB,
+		pqlQuery,
+		shell,
+		terraform,
+		groups,
 	}
 }
 
@@ -121,6 +131,12 @@ func ValidName(name string) bool {
 		last = c
 	}
 	return last != '.'
+}
+
+// ListsOnly reports whether a method reads what somebody has written and cannot be replaced by asking the network, even
+// for filters that it has to refuse.
+func ListsOnly(method string) bool {
+	return slices.Contains([]string{"flatfile", "file", "inventory", "pql", "shell", "terraform", "yaml"}, method)
 }
 
 // Literals returns the identities of f when it holds nothing else that decides who matches: then the

@@ -25,6 +25,18 @@ var puppetDB = Method{
 	Find:    findInPuppetDB,
 }
 
+// pqlQuery asks PuppetDB with a whole query in PQL, the option query.
+var pqlQuery = Method{
+	Name:    "pql",
+	Options: []string{"query"},
+	Find: func(ctx context.Context, env *Env, q Query) ([]string, error) {
+		if q.Options["query"] == "" {
+			return nil, errors.New("no query given: want the option query=PQL")
+		}
+		return findInPuppetDB(ctx, env, q)
+	},
+}
+
 const (
 	// puppetDBTimeout is for one query to one server. It has nothing to do with how long nodes are
 	// waited for: what PuppetDB answers in seconds on a large site is complete.

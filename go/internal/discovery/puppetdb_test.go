@@ -180,6 +180,30 @@ func TestPuppetDBQueries(t *testing.T) {
 	}
 }
 
+// TestPQLMethod holds that the method pql is a query and nothing else.
+func TestPQLMethod(t *testing.T) {
+	service, client := siteIdentities(t)
+	server := standIn(t, service, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `[{"certname":%q}]`, r.URL.Query().Get("query"))
+	})
+	env := &Env{PuppetDB: func(context.Context) PuppetDB { return PuppetDB{Servers: []string{server}, TLS: client.ServiceTLS} }}
+	tests := []struct {
+		q         Query
+		want, err string
+	}{
+		{Query{Options: map[string]string{"query": "asked"}, Filter: filter.Filter{Agent: []string{"rpcutil"}}}, "asked", ""},
+		{Query{}, "", "discovery method pql: no query given: want the option query=PQL"},
+		{Query{Options: map[string]string{"query": "asked"}, Filter: filter.Filter{Class: []string{"x"}}}, "",
+			"discovery method pql: the option query is the whole question: filters cannot be combined with it"},
+	}
+	for _, tt := range tests {
+		got, err := find(t, "pql", env, tt.q)
+		if strings.Join(got, " ") != tt.want || message(err) != tt.err {
+			t.Errorf("%+v: %v, %v; want %q, %q", tt.q, got, err, tt.want, tt.err)
+		}
+	}
+}
+
 // TestPuppetDBAnswersAreBounded is about a server that does not end.
 func TestPuppetDBAnswersAreBounded(t *testing.T) {
 	service, client := siteIdentities(t)

@@ -183,13 +183,13 @@ func TestYAML(t *testing.T) {
 	}
 	tests := []struct{ source, group, want, err string }{
 		{path, "web", "b a", ""},
-		{path, "none", "", "find nodes with source yaml: file " + path + `: group "none" is empty`},
-		{path, "text", "", "find nodes with source yaml: file " + path + `: group "text" is no list`},
-		{path, "numbers", "", "find nodes with source yaml: file " + path + `: group "numbers": 1 is no name of a node`},
-		{path, "nope", "", "find nodes with source yaml: file " + path + ` has no group "nope"`},
+		{path, "none", "", "find nodes with source yaml: discovery method yaml: file " + path + `: group "none" is empty`},
+		{path, "text", "", "find nodes with source yaml: discovery method yaml: file " + path + `: group "text" is no list`},
+		{path, "numbers", "", "find nodes with source yaml: discovery method yaml: file " + path + `: group "numbers": 1 is no name of a node`},
+		{path, "nope", "", "find nodes with source yaml: discovery method yaml: file " + path + ` has no group "nope"`},
 		{path, "", "", `property "group" of the yaml source of nodes: is required`},
-		{broken, "web", "", "find nodes with source yaml: file " + broken + ": want groups of nodes: "},
-		{"/does/not/exist", "web", "", "find nodes with source yaml: open /does/not/exist: no such file or directory"},
+		{broken, "web", "", "find nodes with source yaml: discovery method yaml: file " + broken + ": want groups of nodes: "},
+		{"/does/not/exist", "web", "", "find nodes with source yaml: discovery method yaml: open /does/not/exist: no such file or directory"},
 	}
 	for _, tt := range tests {
 		properties, _ := json.Marshal(map[string]string{"source": tt.source, "group": tt.group})

@@ -75,7 +75,7 @@ func TestPrograms(t *testing.T) {
 		{"shell", fmt.Sprintf(`{"script":%q}`, script(t, `printf 'a\r\nb'`)), "a b", ""},
 		{"shell", fmt.Sprintf(`{"script":%q}`, script(t, `exit 0`)), "", "no nodes found with source shell"},
 		{"shell", fmt.Sprintf(`{"script":%q,"empty_ok":true}`, script(t, `exit 0`)), "", ""},
-		{"shell", fmt.Sprintf(`{"script":"%s 'a b'"}`, list), "", `find nodes with source shell: "a b" is no host name`},
+		{"shell", fmt.Sprintf(`{"script":"%s 'a b'"}`, list), "", `find nodes with source shell: discovery method shell: "a b" is no host name`},
 		{"shell", fmt.Sprintf(`{"script":%q}`, script(t, `echo a; exit 3`)), "", "exit status 3"},
 		{"shell", fmt.Sprintf(`{"script":%q,"timeout":0.1}`, script(t, `sleep 600`)), "", "not done after 100ms"},
 		{"shell", `{"script":"/does/not/exist"}`, "", "no such file or directory"},
