@@ -37,10 +37,10 @@ var peers = map[string][]string{
 // banned is what a binary must not link, by prefix, and why its users would pay for it.
 var banned = map[string][]string{
 	"cmd/choria-server": {
-		"github.com/nats-io/nats-server", "github.com/alecthomas/kingpin", "github.com/jedib0t/go-pretty",
+		"github.com/nats-io/nats-server", "github.com/alecthomas/kingpin", "github.com/jedib0t/go-pretty", "github.com/twmb/franz-go",
 		module + "go/client", module + "go/internal/playbook", module + "go/internal/cli", module + "go/internal/broker",
 	},
-	"cmd/choria": {"github.com/nats-io/nats-server", module + "go/internal/node", module + "go/internal/broker"},
+	"cmd/choria": {"github.com/nats-io/nats-server", "github.com/twmb/franz-go", module + "go/internal/node", module + "go/internal/broker"},
 }
 
 // only are dependencies that belong to few packages: dependency prefix to the packages that may

@@ -61,6 +61,9 @@ type Adapter struct {
 	Subject string            // to receive on, may have wildcards; required
 	Ingest  transport.Options // how to connect to receive; name, log and metrics are set by the Adapter
 
+	// Protocol is what the documents say they are. Empty means choria:adapters:choria_streams:output:1.
+	Protocol string
+
 	// Open makes the sink of output worker n. It does not wait for the sink to be reachable. Required.
 	Open func(n int) (Sink, error)
 

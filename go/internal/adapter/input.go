@@ -160,7 +160,7 @@ func (a *Adapter) describe(sender, request string, made time.Time, body []byte, 
 	if !validID(request) {
 		return Message{}, &rejection{malformed, fmt.Errorf("request id %.100q: want printable characters without spaces, at most 128", request)}
 	}
-	return newMessage(a.Name, sender, request, made, body, digest), nil
+	return newMessage(a.Name, a.Protocol, sender, request, made, body, digest), nil
 }
 
 // validSender reports whether s may be the parts of a subject, and the key of a record.

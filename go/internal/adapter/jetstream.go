@@ -12,8 +12,31 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"choria.io/choria/go/internal/protocol"
 	"choria.io/choria/go/internal/transport"
 )
+
+// loadStreams reads the settings of an adapter that publishes to streams of brokers.
+func loadStreams(k keys, s *Settings) (opener, error) {
+	if !validSubject(strings.ReplaceAll(s.Topic, "%s", "x"), false) {
+		return nil, k.wrong("stream.topic", fmt.Errorf("%q: not a subject", s.Topic))
+	}
+	var err error
+	if s.Servers, err = k.brokers(); err != nil {
+		return nil, err
+	}
+	// What is published must not come in again.
+	if len(s.Servers) == 0 && matches(s.Adapter.Subject, strings.ReplaceAll(s.Topic, "%s", "x")) {
+		return nil, k.wrong("stream.topic", fmt.Errorf("%q is received by %s", s.Topic, k.key("ingest.topic")))
+	}
+	return func(o transport.Options, n int) (Sink, error) {
+		o.Name = fmt.Sprintf("%s_%d-%s", s.Adapter.Name, n, protocol.NewID())
+		if n > 0 {
+			o.Log = nil // the others have the same troubles
+		}
+		return OpenStreams(s.Topic, o), nil
+	}, nil
+}
 
 // ackTimeout is how long a stream may take to acknowledge a message.
 const ackTimeout = 5 * time.Second

@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -38,15 +39,20 @@ type Sink interface {
 // ErrRefused says that a sink will never take a message.
 var ErrRefused = errors.New("refused")
 
-// streamsProtocol is what a document says it is. Source: protocol section 13.
-const streamsProtocol = "choria:adapters:choria_streams:output:1"
+// What a document says it is. Source: protocol section 13.
+const (
+	streamsProtocol = "choria:adapters:choria_streams:output:1"
+	stanProtocol    = "choria:adapters:natsstream:output:1"
+)
 
 // newMessage describes one message: its body, and the SHA-256 of what is proven of it. The ID has the
 // name of the adapter, since two of them may publish to one stream.
-func newMessage(adapter, sender, request string, made time.Time, body []byte, digest [sha256.Size]byte) Message {
+func newMessage(adapter, protocol, sender, request string, made time.Time, body []byte, digest [sha256.Size]byte) Message {
 	const rest = 192 // more than all but the body has, as a rule
 	b := make([]byte, 0, rest+len(body)*9/8)
-	b = append(b, `{"protocol":"`+streamsProtocol+`","data":`...)
+	b = append(b, `{"protocol":`...)
+	b = jsonscan.AppendString(b, cmp.Or(protocol, streamsProtocol))
+	b = append(b, `,"data":`...)
 	b = jsonscan.AppendString(b, body)
 	b = append(b, `,"sender":`...)
 	b = jsonscan.AppendString(b, sender)

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"choria.io/choria/go/internal/config"
-	"choria.io/choria/go/internal/protocol"
 	"choria.io/choria/go/internal/transport"
 )
 
@@ -17,9 +16,11 @@ type Settings struct {
 	// Adapter lacks how to connect, who is believed and the sink.
 	Adapter *Adapter
 
-	Topic   string   // subject to publish to; %s stands for the sender
+	Topic   string   // subject, topic or index to publish to; %s stands for the sender
 	Servers []string // URLs of brokers to publish to; empty: the ones that are received from
 	Verify  bool     // publish only requests whose signature is good
+
+	open opener
 
 	// Warnings are what was accepted but deserves one.
 	Warnings []string
@@ -53,19 +54,15 @@ func Load(cfg *config.Config) ([]Settings, error) {
 }
 
 func load(cfg *config.Config, name string) (Settings, error) {
-	key := func(k string) string { return "plugin.choria.adapter." + name + "." + k }
-	wrong := func(k string, err error) error {
-		if _, src, ok := cfg.Raw(key(k)); ok && src.Line > 0 {
-			return fmt.Errorf("%s: %s: %w", src, key(k), err)
-		}
-		return fmt.Errorf("%s: %w", key(k), err)
-	}
-	switch kind := cfg.Text(key("type")); kind {
-	case "choria_streams", "jetstream":
-	case "":
-		return Settings{}, wrong("type", errors.New("is not set: want choria_streams or jetstream"))
-	default:
-		return Settings{}, wrong("type", fmt.Errorf("%q is not supported: want choria_streams or jetstream", kind))
+	keys := keys{cfg, name}
+	key, wrong := keys.key, keys.wrong
+	kind := keys.text("type")
+	sink, ok := sinkTypes[kind]
+	switch {
+	case kind == "":
+		return Settings{}, wrong("type", fmt.Errorf("is not set: want one of %s", sinkNames()))
+	case !ok:
+		return Settings{}, wrong("type", fmt.Errorf("%q is not supported: want one of %s", kind, sinkNames()))
 	}
 	s := Settings{
 		Adapter: &Adapter{
@@ -78,6 +75,7 @@ func load(cfg *config.Config, name string) (Settings, error) {
 			Workers:       cfg.Int(key("ingest.workers")),
 			OutputWorkers: cfg.Int(key("stream.workers")),
 			QueueLength:   cfg.Int(key("queue_len")),
+			Protocol:      sink.protocol,
 		},
 		Topic:  cfg.Text(key("stream.topic")),
 		Verify: cfg.Bool(key("ingest.verify")),
@@ -110,24 +108,17 @@ func load(cfg *config.Config, name string) (Settings, error) {
 		wild      bool
 	}{
 		{"ingest.topic", a.Subject, true},
-		{"stream.topic", strings.ReplaceAll(s.Topic, "%s", "x"), false},
 		{"dead_letters", a.DeadLetters, false},
 	} {
 		if !validSubject(sub.text, sub.wild) {
 			return Settings{}, wrong(sub.key, fmt.Errorf("%q: not a subject", sub.text))
 		}
 	}
-	for _, item := range cfg.List(key("stream.servers")) {
-		u, err := config.ParseHost(strings.TrimSpace(item))
-		if err != nil {
-			return Settings{}, wrong("stream.servers", err)
-		}
-		s.Servers = append(s.Servers, u.String())
+	var err error
+	if s.open, err = sink.load(keys, &s); err != nil {
+		return Settings{}, err
 	}
 	// What is published must not come in again.
-	if len(s.Servers) == 0 && matches(a.Subject, strings.ReplaceAll(s.Topic, "%s", "x")) {
-		return Settings{}, wrong("stream.topic", fmt.Errorf("%q is received by %s", s.Topic, key("ingest.topic")))
-	}
 	if matches(a.Subject, a.DeadLetters) {
 		return Settings{}, wrong("dead_letters", fmt.Errorf("%q is received by %s", a.DeadLetters, key("ingest.topic")))
 	}
@@ -169,15 +160,8 @@ func matches(pattern, subject string) bool {
 	return slices.EqualFunc(p, s, func(a, b string) bool { return a == "*" || a == b })
 }
 
-// Sink returns how to open the sink of an output worker, with o to connect to it. Name and log of o
-// are set.
+// Sink returns how to open the sink of an output worker. o says how this process connects to brokers,
+// for sinks that are there; all use its log.
 func (s *Settings) Sink(o transport.Options) func(n int) (Sink, error) {
-	return func(n int) (Sink, error) {
-		o := o
-		o.Name = fmt.Sprintf("%s_%d-%s", s.Adapter.Name, n, protocol.NewID())
-		if n > 0 {
-			o.Log = nil // the others have the same troubles
-		}
-		return OpenStreams(s.Topic, o), nil
-	}
+	return func(n int) (Sink, error) { return s.open(o, n) }
 }

@@ -16,8 +16,7 @@ func TestLoad(t *testing.T) {
 	}{
 		{nil, ""},
 		{[]string{p + "stream.topic", "js.in.%s", p + "stream.servers", "a:1, tls://b:2"}, ""},
-		{[]string{p + "type", "nats_stream"}, `adapter "inv": plugin.choria.adapter.inv.type: "nats_stream" is not supported: want choria_streams or jetstream`},
-		{[]string{"plugin.choria.adapters", "inv, other"}, `adapter "other": plugin.choria.adapter.other.type: is not set: want choria_streams or jetstream`},
+		{[]string{"plugin.choria.adapters", "inv, other"}, `adapter "other": plugin.choria.adapter.other.type: is not set: want one of choria_streams, elasticsearch, jetstream, kafka, nats_stream, opensearch`},
 		{[]string{"plugin.choria.adapters", "inv, inv"}, `plugin.choria.adapters: "inv" stands there twice`},
 		{[]string{"plugin.choria.adapters", "a/b"}, `plugin.choria.adapters: "a/b": want a name of letters, digits and _ -, at most 64`},
 		{[]string{p + "ingest.topic", "a..b"}, `adapter "inv": plugin.choria.adapter.inv.ingest.topic: "a..b": not a subject`},

@@ -201,19 +201,28 @@ type Config struct {
 	StatsAddress     string   `key:"plugin.choria.stats_address" default:"127.0.0.1" scope:"SB" doc:"Address that statistics are served on"`
 	StatsPort        int      `key:"plugin.choria.stats_port" type:"port" default:"0" scope:"SB" doc:"Port that statistics are served on; 0 for none"`
 
-	_ struct{} `key:"plugin.choria.adapter.*.type" enum:"choria_streams jetstream nats_stream" scope:"B" doc:"What the adapter publishes to; nats_stream is no longer supported"`
+	_ struct{} `key:"plugin.choria.adapter.*.type" enum:"choria_streams jetstream kafka elasticsearch opensearch nats_stream" scope:"B" doc:"What the adapter publishes to; jetstream is another name of choria_streams, opensearch of elasticsearch"`
 	_ struct{} `key:"plugin.choria.adapter.*.queue_len" type:"int" default:"1000" min:"1" scope:"B" doc:"How many messages may wait between the two sides"`
 	_ struct{} `key:"plugin.choria.adapter.*.ingest.topic" scope:"B" doc:"Subject that messages are received on"`
 	_ struct{} `key:"plugin.choria.adapter.*.ingest.protocol" default:"reply" scope:"B" doc:"request or reply: what is received"`
 	_ struct{} `key:"plugin.choria.adapter.*.ingest.workers" type:"int" default:"10" min:"1" scope:"B" doc:"Connections that receive"`
-	_ struct{} `key:"plugin.choria.adapter.*.stream.topic" derived:"the name of the adapter" scope:"B" doc:"Subject that is published to; %s stands for the sender"`
-	_ struct{} `key:"plugin.choria.adapter.*.stream.servers" type:"hosts" derived:"as for every connection" scope:"B" doc:"Brokers that are published to"`
+	_ struct{} `key:"plugin.choria.adapter.*.stream.topic" derived:"the name of the adapter" scope:"B" doc:"Subject, topic or index that is published to; %s stands for the sender"`
+	_ struct{} `key:"plugin.choria.adapter.*.stream.servers" type:"hosts" derived:"as for every connection" scope:"B" doc:"Brokers that are published to; of Kafka and NATS Streaming too"`
 	_ struct{} `key:"plugin.choria.adapter.*.stream.workers" type:"int" default:"10" min:"1" scope:"B" doc:"Connections that publish"`
 	_ struct{} `key:"plugin.choria.adapter.*.ingest.verify" type:"bool" default:"true" scope:"B" doc:"Publish only requests whose signature is good"`
 	_ struct{} `key:"plugin.choria.adapter.*.dead_letters" derived:"choria.adapter.NAME.dead_letters" scope:"B" doc:"Subject that what is not published goes to, with the reason"`
 	_ struct{} `key:"plugin.choria.adapter.*.spill.directory" derived:"adapters/NAME in the store of the streams, if there is one" scope:"B" doc:"Directory that messages wait in while they cannot be published"`
 	_ struct{} `key:"plugin.choria.adapter.*.spill.max_size" type:"int" default:"268435456" min:"1048576" scope:"B" doc:"How many bytes may wait there"`
 	_ struct{} `key:"plugin.choria.adapter.*.stream.clusterid" scope:"B" doc:"Cluster of an adapter of type nats_stream"`
+	_ struct{} `key:"plugin.choria.adapter.*.stream.urls" type:"list" scope:"B" doc:"Servers of Elasticsearch or OpenSearch, as https://host:port"`
+	_ struct{} `key:"plugin.choria.adapter.*.stream.tls" type:"bool" default:"false" scope:"B" doc:"Speak TLS to Kafka or NATS Streaming"`
+	_ struct{} `key:"plugin.choria.adapter.*.stream.tls.ca" type:"path" derived:"those of the system" scope:"B" doc:"Authorities that certificates of what is published to have to be from"`
+	_ struct{} `key:"plugin.choria.adapter.*.stream.tls.certificate" type:"path" scope:"B" doc:"Certificate to show to what is published to, if it wants one"`
+	_ struct{} `key:"plugin.choria.adapter.*.stream.tls.key" type:"path" scope:"B" doc:"Its key"`
+	_ struct{} `key:"plugin.choria.adapter.*.stream.sasl" enum:"plain scram-sha-256 scram-sha-512" scope:"B" doc:"How to log in to Kafka"`
+	_ struct{} `key:"plugin.choria.adapter.*.stream.user" scope:"B" doc:"User to log in as: to Kafka, Elasticsearch, OpenSearch, NATS Streaming"`
+	_ struct{} `key:"plugin.choria.adapter.*.stream.password_file" type:"path" scope:"B" doc:"File with the password of that user in its first line"`
+	_ struct{} `key:"plugin.choria.adapter.*.stream.api_key_file" type:"path" scope:"B" doc:"File with an API key for Elasticsearch or OpenSearch in its first line"`
 
 	_ struct{} `section:"Brokers: the network broker"`
 

@@ -1,0 +1,81 @@
+package adapter
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"choria.io/choria/go/internal/protocol"
+	"choria.io/choria/go/internal/transport"
+)
+
+// stanProgram publishes to NATS Streaming. It is in a module of its own, go/sinks/stan, whose
+// dependencies nobody maintains any more.
+const stanProgram = "choria-sink-stan"
+
+// stanHello is the first line that stanProgram gets; its Settings are the other side.
+type stanHello struct {
+	Servers  []string `json:"servers"` // URLs
+	Cluster  string   `json:"cluster"`
+	Client   string   `json:"client"`
+	Topic    string   `json:"topic"`
+	User     string   `json:"user,omitempty"`
+	Password string   `json:"password,omitempty"`
+
+	TLS         bool   `json:"tls,omitempty"`
+	CA          string `json:"ca,omitempty"` // names of PEM files
+	Certificate string `json:"certificate,omitempty"`
+	Key         string `json:"key,omitempty"`
+}
+
+// loadStan reads the settings of an adapter that publishes to NATS Streaming.
+func loadStan(k keys, s *Settings) (opener, error) {
+	// Source: protocol section 13: the topic is no template there.
+	if !validSubject(s.Topic, false) {
+		return nil, k.wrong("stream.topic", fmt.Errorf("%q: not a subject", s.Topic))
+	}
+	hello := stanHello{
+		Cluster: k.text("stream.clusterid"), Client: fmt.Sprintf("%s_0-%s", s.Adapter.Name, protocol.NewID()), Topic: s.Topic,
+		User: k.text("stream.user"), TLS: k.cfg.Bool(k.key("stream.tls")),
+		CA: k.text("stream.tls.ca"), Certificate: k.text("stream.tls.certificate"), Key: k.text("stream.tls.key"),
+	}
+	if hello.Cluster == "" {
+		return nil, k.wrong("stream.clusterid", errors.New("is not set, and nats_stream needs it"))
+	}
+	var err error
+	if hello.Servers, err = k.brokers(); err != nil {
+		return nil, err
+	}
+	if len(hello.Servers) == 0 {
+		return nil, k.wrong("stream.servers", errors.New("is not set, and nats_stream needs it"))
+	}
+	if hello.Password, err = k.secret("stream.password_file"); err != nil {
+		return nil, err
+	}
+	if _, err := k.tls(); err != nil { // what is wrong with the files is better said now
+		return nil, err
+	}
+	path, err := findProgram(stanProgram)
+	if err != nil {
+		return nil, k.wrong("type", fmt.Errorf("nats_stream: %w", err))
+	}
+	p := &program{path: path, hello: hello}
+	return func(o transport.Options, _ int) (Sink, error) { return p.open(o.Log), nil }, nil
+}
+
+// findProgram looks beside the program that runs, then where all programs are.
+func findProgram(name string) (string, error) {
+	if own, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(own), name)
+		if info, err := os.Stat(beside); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return beside, nil
+		}
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("the program %s is neither beside choria-broker nor in PATH", name)
+	}
+	return filepath.Abs(path)
+}
