@@ -188,8 +188,21 @@ func (q *queue) put(m *nats.Msg) {
 	}
 }
 
+// room is how much stack handling a request takes: mostly verifying its signature.
+const room = 6 << 10
+
+// makeRoom makes the stack of its goroutine grow by room at once. By itself it would do so in several
+// steps, copying all frames in use each time, which took 7 % of what a node needs for a request.
+//
+//go:noinline
+func makeRoom(i int) byte {
+	var unused [room]byte
+	return unused[i]
+}
+
 // run handles what waits.
 func (q *queue) run() {
+	makeRoom(0)
 	for {
 		q.mu.Lock()
 		if len(q.waiting) == 0 {
