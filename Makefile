@@ -24,7 +24,7 @@ PUPPET8 := debootstrap util-linux
 
 FUZZTIME ?= 2s
 
-.PHONY: help setup build demo package repo forge test test-go test-fuzz test-ruby test-puppet test-puppet8 test-full lint bench bench-full clean
+.PHONY: help setup build demo package repo forge test test-go test-fuzz test-ruby test-puppet test-puppet8 test-rubies test-full lint bench bench-full clean
 
 help:
 	@echo 'make build   choria, mco, choria-server and choria-broker in bin/'
@@ -87,12 +87,17 @@ test-puppet: build
 	@scripts/test-puppet
 
 # What takes too long for every change.
-test-full: test test-puppet8
+test-full: test test-puppet8 test-rubies
 
 # Takes root, for a chroot.
 test-puppet8:
 	@scripts/setup $(PUPPET8)
 	@scripts/test-puppet8
+
+# Takes root, for a chroot.
+test-rubies:
+	@scripts/setup $(PUPPET8)
+	@scripts/test-rubies
 
 bench: build
 	@scripts/setup $(RUNTIME)
