@@ -16,15 +16,19 @@ LDFLAGS := -s -w -X choria.io/choria/go/internal/build.Version=$(VERSION) -X cho
 RUNTIME := ruby puppet-agent
 PACKAGE := ruby git
 REPO    := apt-utils gnupg createrepo-c rpm
+USERS   := $(PACKAGE) $(REPO) puppet-agent util-linux iproute2 man-db logrotate openssl
 TESTS   := $(RUNTIME) gcc libc6-dev git python3 puppet-lint rubocop ruby-minitest dnf rpm createrepo-c etcd-server chromium chromium-driver \
            prometheus prometheus-alertmanager
 PUPPET  := puppet-strings metadata-json-lint ruby-rspec-puppet facterdb \
            puppet-module-puppetlabs-stdlib puppet-module-puppetlabs-apt puppet-module-puppetlabs-concat
 PUPPET8 := debootstrap util-linux
+SERVERS := puppet-agent puppetserver puppetdb puppet-terminus-puppetdb postgresql puppet-module-puppetlabs-stdlib puppet-module-puppetlabs-apt \
+           puppet-module-puppetlabs-concat
+HOSTS   := $(PACKAGE) $(REPO) debootstrap util-linux iproute2 python3 ruby-rspec
 
 FUZZTIME ?= 2s
 
-.PHONY: help setup build demo package repo forge test test-go test-fuzz test-ruby test-puppet test-puppet8 test-rubies test-full lint bench bench-full clean
+.PHONY: help setup build demo package repo forge test test-go test-fuzz test-ruby test-puppet test-puppet8 test-rubies test-packages test-packages-full test-full lint bench bench-full clean
 
 help:
 	@echo 'make build   choria, mco, choria-server and choria-broker in bin/'
@@ -62,7 +66,7 @@ forge:
 	@scripts/setup $(PACKAGE)
 	@scripts/forge
 
-test: lint test-go test-fuzz test-ruby test-puppet
+test: lint test-go test-fuzz test-ruby test-puppet test-packages
 
 lint:
 	@scripts/setup $(TESTS)
@@ -86,8 +90,17 @@ test-puppet: build
 	@scripts/setup $(TESTS) $(PUPPET)
 	@scripts/test-puppet
 
+# Takes root, for throwaway copies of this machine.
+test-packages:
+	@scripts/setup $(USERS)
+	@scripts/test-packages
+
 # What takes too long for every change.
-test-full: test test-puppet8 test-rubies
+test-full: test test-puppet8 test-rubies test-packages-full
+
+test-packages-full:
+	@scripts/setup $(USERS) $(TESTS) zsh fish systemd
+	@scripts/test-packages --full
 
 # Takes root, for a chroot.
 test-puppet8:
