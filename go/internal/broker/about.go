@@ -27,6 +27,7 @@ type about struct {
 		Version string    `json:"version"`
 		Commit  string    `json:"commit"`
 		Expires time.Time `json:"certificate_expires,omitzero"`
+		Peers   int       `json:"peers"` // other brokers of the cluster, as configured
 		Store   string    `json:"stream_store,omitempty"`
 		Broken  bool      `json:"stream_store_broken,omitempty"`
 	} `json:"data"`
@@ -37,6 +38,7 @@ func (b *Broker) about() about {
 	a.Server.Name = b.cfg.Identity
 	if srv := b.srv.Load(); srv != nil {
 		a.Server.ID = srv.ID()
+		a.Data.Peers = max(0, b.size-1)
 	}
 	a.Data.Version, a.Data.Commit, a.Data.Store = build.Version, build.Commit, b.cfg.StreamStore
 	a.Data.Broken = b.storeBroken.Load()

@@ -103,6 +103,9 @@ func (b *Broker) Run(ctx context.Context) error {
 	if err := b.findPeers(ctx); err != nil {
 		return err
 	}
+	if b.opts.Gateway.Port != 0 && b.opts.JetStream && b.size == 0 {
+		return errLoneGateway{}
+	}
 	if err := b.checkPorts(); err != nil {
 		return err
 	}
@@ -112,7 +115,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
-	logger := &natsLogger{log: b.log, fatal: make(chan string, 1)}
+	logger := newNATSLogger(b.log)
 	srv.SetLoggerV2(logger, b.log.Enabled(ctx, slog.LevelDebug), false, false)
 	if err := b.auth.start(srv); err != nil {
 		return fmt.Errorf("broker: %w", err)
@@ -149,6 +152,18 @@ func (b *Broker) Run(ctx context.Context) error {
 	err = g.Wait()
 	b.drain(srv)
 	return err
+}
+
+// errLoneGateway says what the server does not do.
+type errLoneGateway struct{}
+
+func (errLoneGateway) Error() string {
+	return "plugin.choria.network.gateway_port: a broker with gateways keeps streams in a cluster alone"
+}
+
+// Hint returns what to do about it.
+func (errLoneGateway) Hint() string {
+	return "set plugin.choria.network.peers, or leave out " + storeKey
 }
 
 // waitListening returns when srv accepts connections.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -422,6 +423,16 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+func TestPortErrorOfUnknownName(t *testing.T) {
+	err := &broker.PortError{Key: "k", Host: "nowhere", Port: 1, Err: &net.OpError{Op: "listen", Err: &net.DNSError{Err: "no such host", Name: "nowhere"}}}
+	if got, want := err.Error(), `k: listen on nowhere:1: the host name "nowhere" is not known`; got != want {
+		t.Errorf("%s; want %s", got, want)
+	}
+	if !strings.Contains(err.Hint(), "listen_address") {
+		t.Errorf("hint %q", err.Hint())
+	}
+}
+
 func TestStartErrors(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -429,6 +440,7 @@ func TestStartErrors(t *testing.T) {
 	}
 	defer taken.Close()
 	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	free := strconv.Itoa(labtest.Port(t))
 	tests := []struct {
 		name     string
 		settings []string
@@ -440,6 +452,17 @@ func TestStartErrors(t *testing.T) {
 			"plugin.choria.network.client_port: listen on 127.0.0.1:" + port + ": address already in use", "another program has the port"},
 		{"peer port taken", []string{"plugin.choria.network.peers", "other.example.net:5222", "plugin.choria.network.peer_port", port}, nil,
 			"plugin.choria.network.peer_port: listen on 127.0.0.1:" + port + ": address already in use", "another program has the port"},
+		{"one port twice", []string{"plugin.choria.network.client_port", free, "plugin.choria.network.leafnode_port", free}, nil,
+			"plugin.choria.network.leafnode_port: listen on 127.0.0.1:" + free + ": it is plugin.choria.network.client_port too", ""},
+		{"peer port and client port", []string{"plugin.choria.network.client_port", free, "plugin.choria.network.peers", "other.example.net:5222", "plugin.choria.network.peer_port", free}, nil,
+			"plugin.choria.network.peer_port: listen on 127.0.0.1:" + free + ": it is plugin.choria.network.client_port too", ""},
+		{"statistics port and client port", []string{"plugin.choria.network.client_port", free, "plugin.choria.stats_port", free}, nil,
+			"plugin.choria.stats_port: listen on 127.0.0.1:" + free + ": it is plugin.choria.network.client_port too", ""},
+		{"gateways and streams without a cluster", []string{"plugin.choria.network.gateway_port", free, storeKey, t.TempDir()}, nil,
+			"plugin.choria.network.gateway_port: a broker with gateways keeps streams in a cluster alone", "plugin.choria.network.peers"},
+		{"bad name of a cluster", []string{"plugin.choria.network.gateway_name", "EAST WEST"}, nil, `plugin.choria.network.gateway_name: "EAST WEST": want a name without spaces`, ""},
+		{"bad address of websockets", []string{"plugin.choria.network.websocket_port", free, "plugin.choria.network.websocket_advertise", "a b"}, nil,
+			`plugin.choria.network.websocket_advertise: "a b": want a host, or host:port`, ""},
 		{"not our address", []string{"plugin.choria.network.listen_address", "192.0.2.1"}, nil,
 			"plugin.choria.network.client_port: listen on 192.0.2.1:0: cannot assign requested address", "listen_address"},
 		{"bad peer", nil, func(c *config.Config) { c.Peers = []string{"other.example.net"} },

@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -35,7 +36,12 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 		CustomClientAuthentication: b.auth,
 		CustomRouterAuthentication: b.auth,
 	}
+	if strings.ContainsFunc(cfg.ClusterName, unicode.IsSpace) {
+		return nil, fmt.Errorf("plugin.choria.network.gateway_name: %q: want a name without spaces", cfg.ClusterName)
+	}
 	o.Cluster.Name = cfg.ClusterName
+	// Every attempt to reach another broker goes to our logger, which says it once.
+	o.ConnectErrorReports, o.ReconnectErrorReports = 1, 1
 	if cfg.ClientPort == 0 {
 		return nil, fmt.Errorf("plugin.choria.network.client_port: want a port, or -1 for any that is free")
 	}
@@ -53,7 +59,9 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 	if err := b.gatewayOptions(o); err != nil {
 		return nil, err
 	}
-	b.websocketOptions(o)
+	if err := b.websocketOptions(o); err != nil {
+		return nil, err
+	}
 	if b.o.Security != nil {
 		o.TLS = true
 		o.TLSConfig = clientTLS(b.o.Security)

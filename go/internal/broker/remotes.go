@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 
@@ -121,6 +122,13 @@ func (b *Broker) leafnodeOptions(o *server.Options) error {
 		if err != nil {
 			return err
 		}
+		if file := r.text("credentials"); file != "" { // which the server reads when it connects, and goes on without
+			f, err := os.Open(file)
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.key("credentials"), err)
+			}
+			f.Close()
+		}
 		o.LeafNode.Remotes = append(o.LeafNode.Remotes, &server.RemoteLeafOpts{
 			LocalAccount: account, URLs: []*url.URL{u}, Credentials: r.text("credentials"),
 			TLS: tls != nil, TLSConfig: tls, TLSTimeout: cfg.TLSTimeout.Seconds(),
@@ -192,10 +200,19 @@ func (b *Broker) gatewayOptions(o *server.Options) error {
 }
 
 // websocketOptions lets clients connect through what speaks HTTP alone.
-func (b *Broker) websocketOptions(o *server.Options) {
+func (b *Broker) websocketOptions(o *server.Options) error {
 	cfg := b.cfg
 	if cfg.WebsocketPort == 0 {
-		return
+		return nil
+	}
+	if a := cfg.WebsocketAdvertise; a != "" {
+		_, err := config.ParseHost(a)
+		if err != nil && !strings.Contains(a, ":") { // the server adds the port
+			_, err = config.ParseHost(a + ":1")
+		}
+		if err != nil {
+			return fmt.Errorf("plugin.choria.network.websocket_advertise: %q: want a host, or host:port", a)
+		}
 	}
 	w := &o.Websocket
 	w.Host, w.Port, w.Advertise, w.Compression = cfg.ListenAddress, cfg.WebsocketPort, cfg.WebsocketAdvertise, true
@@ -204,6 +221,7 @@ func (b *Broker) websocketOptions(o *server.Options) {
 	if b.o.Security != nil {
 		w.TLSConfig = clientTLS(b.o.Security)
 	}
+	return nil
 }
 
 // addMappings maps subjects to others, in the account of nodes and clients.

@@ -248,6 +248,7 @@ func TestBadRemotes(t *testing.T) {
 		{[]string{network + "leafnode_remotes", "hub", network + "leafnode_remote.hub.url", "hub:7422", network + "leafnode_remote.hub.account", "other"}, `plugin.choria.network.leafnode_remote.hub.account: "other": want choria or system`},
 		{[]string{network + "leafnode_remotes", "hub", network + "leafnode_remote.hub.url", "hub:7422", network + "leafnode_remote.hub.tls.ca", "/ca.pem"}, "tls.cert, tls.key and tls.ca belong together"},
 		{[]string{network + "leafnode_remotes", "hub", network + "leafnode_remote.hub.url", "hub:7422", network + "leafnode_remote.hub.tls.ca", "/no/ca.pem", network + "leafnode_remote.hub.tls.cert", "/no/c.pem", network + "leafnode_remote.hub.tls.key", "/no/k.pem"}, "plugin.choria.network.leafnode_remote.hub: "},
+		{[]string{network + "leafnode_remotes", "hub", network + "leafnode_remote.hub.url", "hub:7422", network + "leafnode_remote.hub.credentials", "/no/creds"}, "plugin.choria.network.leafnode_remote.hub.credentials: open /no/creds: no such file or directory"},
 		{[]string{network + "gateway_remotes", "WEST"}, "plugin.choria.network.gateway_port is not set"},
 		{[]string{network + "gateway_port", "7222", network + "gateway_remotes", "WEST"}, "plugin.choria.network.gateway_remote.WEST.urls: not set"},
 		{[]string{network + "gateway_port", "7222", network + "gateway_remotes", "WEST", network + "gateway_remote.WEST.urls", "west"}, "plugin.choria.network.gateway_remote.WEST.urls: want host:port"},
