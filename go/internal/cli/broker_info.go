@@ -50,7 +50,7 @@ Examples:
 Exit status:
   0  all brokers answered
   1  an error
-  3  a broker of the cluster did not answer
+  3  some brokers answered, and another one of the cluster or of the --url did not
 `, e.name))
 	info.Flag("url", "Statistics port of a broker (repeatable)").PlaceHolder("URL").StringsVar(&c.urls)
 	info.Flag("broker-config", "Configuration of the broker on this machine").PlaceHolder("FILE").StringVar(&c.file)
@@ -105,8 +105,11 @@ func (c *brokerInfoCommand) run() error {
 	}
 	slices.SortFunc(brokers, func(a, b brokerReport) int { return strings.Compare(a.Name, b.Name) })
 	var silent []string
-	if _, ok := p.(*systemProber); ok { // which has asked all
+	switch p := p.(type) {
+	case *systemProber: // which has asked all
 		silent = absent(brokers)
+	case *httpProber:
+		silent = p.silent
 	}
 	if c.asJSON {
 		if err := c.encode(brokers); err != nil {
@@ -247,6 +250,9 @@ func (s *screen) broker(b brokerReport) {
 	fields = append(fields, [2]string{"Memory", sizeText(b.Memory)}, [2]string{"CPU", fmt.Sprintf("%.1f %%", b.CPU)})
 	s.fields(fields)
 	// These have colours of their own.
+	if n := b.PeersConfigured; len(b.Peers) < n {
+		s.printf("%s: %s\n", s.paint(bold, padLeft("Missing", s.width(fields))), s.paint(red, fmt.Sprintf("%d of %d peers", n-len(b.Peers), n)))
+	}
 	s.printf("%s: %s\n", s.paint(bold, padLeft("Slow", s.width(fields))), slow)
 	if !b.CertificateExpires.IsZero() {
 		left := time.Until(b.CertificateExpires)

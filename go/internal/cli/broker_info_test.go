@@ -113,6 +113,22 @@ func TestBrokerInfo(t *testing.T) {
 	}
 }
 
+// TestBrokerInfoOfTheRest holds that what answers is shown, beside what does not.
+func TestBrokerInfoOfTheRest(t *testing.T) {
+	site := labtest.NewSite(t)
+	b := labtest.RunBroker(t, labtest.BrokerConfig(t, "identity", "b1.example.net",
+		"plugin.choria.network.peers", fmt.Sprintf("127.0.0.1:%d", labtest.Port(t)), "plugin.choria.network.peer_port", strconv.Itoa(labtest.Port(t))),
+		broker.Options{Security: site.Identity(t, "b1.example.net", security.ForBroker)})
+	here, gone := httptest.NewServer(b.Handler()), httptest.NewServer(nil)
+	defer here.Close()
+	gone.Close()
+	stdout, stderr, status := info(t, "", "--interval", "0.01", "--timeout", "30", "--url", gone.URL, "--url", here.URL)
+	if status != 3 || !strings.Contains(stdout, "b1.example.net\n") || !strings.Contains(stdout, "Missing: 1 of 1 peers\n") ||
+		!strings.Contains(stderr, "error: no answer from "+gone.URL+"/varz: dial tcp") || !strings.Contains(stderr, "connection refused") {
+		t.Errorf("status %d: %s%s", status, stdout, stderr)
+	}
+}
+
 func TestBrokerInfoErrors(t *testing.T) {
 	site := labtest.TLSBroker(t, "plugin.choria.network.system.user", "admin", "plugin.choria.network.system.password", "right")
 	config := filepath.Join(writeConfigs(t, site, t.TempDir()), "client.cfg")

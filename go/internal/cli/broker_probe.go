@@ -38,6 +38,7 @@ var questions = []struct {
 type httpProber struct {
 	urls   []string
 	client http.Client
+	silent []string // which of them did not answer all, and why
 }
 
 func newHTTPProber(urls []string, timeout time.Duration) (*httpProber, error) {
@@ -56,26 +57,47 @@ func (p *httpProber) close() { p.client.CloseIdleConnections() }
 
 func (p *httpProber) all(ctx context.Context) (map[string]*brokerState, error) {
 	states := map[string]*brokerState{}
+	var failed []error
+	var there []string
 	for _, base := range p.urls {
-		s := &brokerState{}
-		for _, q := range questions {
-			into := q.into(s)
-			if q.name == "CHORIA" {
-				into = &struct {
-					Data any `json:"data"`
-				}{into}
-			}
-			err := p.get(ctx, base+q.path, into)
-			if errors.Is(err, errNoPage) && q.name == "CHORIA" { // a broker of another release
-				err = nil
-			}
-			if err != nil {
-				return nil, err
-			}
+		s, err := p.state(ctx, base)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
+		if err != nil {
+			failed = append(failed, err)
+			p.silent = append(p.silent, err.Error())
+			continue
+		}
+		there = append(there, base)
 		states[s.varz.Name] = s
 	}
+	if len(states) == 0 {
+		return nil, errors.Join(failed...)
+	}
+	p.urls = there
 	return states, nil
+}
+
+// state asks one broker everything.
+func (p *httpProber) state(ctx context.Context, base string) (*brokerState, error) {
+	s := &brokerState{}
+	for _, q := range questions {
+		into := q.into(s)
+		if q.name == "CHORIA" {
+			into = &struct {
+				Data any `json:"data"`
+			}{into}
+		}
+		err := p.get(ctx, base+q.path, into)
+		if errors.Is(err, errNoPage) && q.name == "CHORIA" { // a broker of another release
+			err = nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 func (p *httpProber) counts(ctx context.Context) (map[string]varz, error) {
@@ -83,7 +105,11 @@ func (p *httpProber) counts(ctx context.Context) (map[string]varz, error) {
 	for _, base := range p.urls {
 		var v varz
 		if err := p.get(ctx, base+"/varz", &v); err != nil {
-			return nil, err
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			p.silent = append(p.silent, err.Error())
+			continue
 		}
 		all[v.Name] = v
 	}
@@ -93,27 +119,28 @@ func (p *httpProber) counts(ctx context.Context) (map[string]varz, error) {
 // errNoPage says that a server has no such page.
 var errNoPage = errors.New("no such page; is it the statistics port of a broker?")
 
-func (p *httpProber) get(ctx context.Context, url string, into any) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func (p *httpProber) get(ctx context.Context, page string, into any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
 	if err != nil {
 		return err
 	}
 	resp, err := p.client.Do(r)
 	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
+		var why *url.Error
+		if errors.As(err, &why) { // says the method and the page too
+			err = why.Err
 		}
-		return err
+		return fmt.Errorf("%s: %w", page, err)
 	}
 	defer resp.Body.Close()
 	switch {
 	case resp.StatusCode == http.StatusNotFound:
-		return fmt.Errorf("%s: %w", url, errNoPage)
+		return fmt.Errorf("%s: %w", page, errNoPage)
 	case resp.StatusCode != http.StatusOK:
-		return fmt.Errorf("%s: %s", url, resp.Status)
+		return fmt.Errorf("%s: %s", page, resp.Status)
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxPage)).Decode(into); err != nil {
-		return fmt.Errorf("%s: %w", url, err)
+		return fmt.Errorf("%s: %w", page, err)
 	}
 	return nil
 }

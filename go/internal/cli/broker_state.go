@@ -66,6 +66,7 @@ type (
 	aboutz struct {
 		Version string    `json:"version"`
 		Expires time.Time `json:"certificate_expires"`
+		Peers   int       `json:"peers"`
 		Store   string    `json:"stream_store"`
 		Broken  bool      `json:"stream_store_broken"`
 	}
@@ -92,6 +93,7 @@ type brokerReport struct {
 	Uptime             string          `json:"uptime"`
 	Cluster            string          `json:"cluster,omitempty"`
 	Peers              []peerReport    `json:"peers"`
+	PeersConfigured    int             `json:"peers_configured"` // 0 also for brokers that do not say
 	Leafnodes          []leafReport    `json:"leafnodes"`
 	Gateways           []gatewayReport `json:"gateways"`
 	Connections        int             `json:"connections"`
@@ -154,7 +156,7 @@ func (s *brokerState) report() brokerReport {
 		Connections: v.Connections, MaxConnections: v.MaxConnections, TotalConnections: v.TotalConnections,
 		Subscriptions: v.Subscriptions, SlowConsumers: v.SlowConsumers, Memory: v.Memory, CPU: v.CPU,
 		In: trafficReport{Messages: v.InMsgs, Bytes: v.InBytes}, Out: trafficReport{Messages: v.OutMsgs, Bytes: v.OutBytes},
-		CertificateExpires: s.about.Expires,
+		CertificateExpires: s.about.Expires, PeersConfigured: s.about.Peers,
 	}
 	if b.Version == "" { // a NATS server, or a broker of another release
 		b.Version = "nats " + v.Version
