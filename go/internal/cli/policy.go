@@ -85,6 +85,9 @@ func (c *policyCommand) check() error {
 		Facts:   func() json.RawMessage { return facts },
 		Classes: func() []string { return classes },
 	})
+	if cfg.AuthorizationProvider != policy.Provider && c.dir == "" {
+		e = policy.Explanation{Decision: policy.Foreign(cfg.AuthorizationProvider)}
+	}
 	if c.asJSON {
 		err = c.json(e)
 	} else {
@@ -219,8 +222,8 @@ func (c *policyCommand) text(cfg *config.Config, e policy.Explanation) {
 	if !cfg.Authorize {
 		fmt.Fprintln(c.stderr, "warning: rpcauthorization is off, so the server allows everything and does not ask its policies")
 	}
-	if cfg.AuthorizationProvider != "action_policy" {
-		fmt.Fprintf(c.stderr, "warning: rpcauthprovider is %s, so the server does not ask action policies\n", cfg.AuthorizationProvider)
+	if provider := cfg.AuthorizationProvider; provider != policy.Provider && c.dir != "" {
+		fmt.Fprintf(c.stderr, "warning: rpcauthprovider is %s, so the server denies everything and does not ask action policies\n", provider)
 	}
 	verdict := "denied"
 	if e.Allow {

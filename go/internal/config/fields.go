@@ -119,11 +119,11 @@ type Config struct {
 	_ struct{} `section:"Servers: authorization and audit"`
 
 	Authorize                      bool        `key:"rpcauthorization" default:"true" scope:"S" doc:"Ask an authorization provider before an action runs"`
-	AuthorizationProvider          string      `key:"rpcauthprovider" enum:"action_policy rego_policy aaasvc aaasvc_policy" default:"action_policy" scope:"S" doc:"The provider that is asked"`
+	AuthorizationProvider          string      `key:"rpcauthprovider" enum:"action_policy rego_policy aaasvc aaasvc_policy" default:"action_policy" scope:"S" doc:"The provider that is asked; with any but action_policy a server denies everything, since Rego policies and tokens of the AAA service are not evaluated"`
 	ActionPolicyAllowsUnconfigured bool        `key:"plugin.actionpolicy.allow_unconfigured" default:"false" scope:"S" doc:"Allow actions of agents without a policy file"`
 	ActionPolicyDefault            bool        `key:"plugin.actionpolicy.enable_default" default:"false" scope:"S" doc:"Use a default policy for agents without a policy file"`
 	ActionPolicyDefaultName        string      `key:"plugin.actionpolicy.default_name" default:"default" scope:"S" doc:"Name of the default policy"`
-	RegoTracing                    bool        `key:"plugin.regopolicy.tracing" default:"false" scope:"S" doc:"Log how Rego policies were evaluated"`
+	RegoTracing                    bool        `key:"plugin.regopolicy.tracing" default:"false" scope:"S" doc:"Accepted, and of no effect"`
 	Audit                          bool        `key:"rpcaudit" default:"false" scope:"S" doc:"Record every request that is run"`
 	AuditLogFile                   string      `key:"plugin.rpcaudit.logfile" type:"path" scope:"S" doc:"Audit file, one JSON object a line"`
 	AuditLogGroup                  string      `key:"plugin.rpcaudit.logfile.group" scope:"S" doc:"Group that owns the audit file"`

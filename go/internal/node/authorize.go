@@ -21,10 +21,11 @@ func (n *Node) newAuthorizer(o Options) authorizer {
 			return policy.Decision{Allow: true, Rule: "rpcauthorization is off"}
 		}
 	}
-	if n.cfg.AuthorizationProvider != "action_policy" {
-		rule := "rpcauthprovider " + n.cfg.AuthorizationProvider + " is not known to this node"
-		n.log.Error("every request will be denied", "identity", n.identity, "rule", rule)
-		return func(*agent.Request) policy.Decision { return policy.Decision{Rule: rule} }
+	if provider := n.cfg.AuthorizationProvider; provider != policy.Provider {
+		d := policy.Foreign(provider)
+		n.log.Error("every request will be denied", "identity", n.identity, "rule", d.Rule,
+			"hint", "set rpcauthprovider = "+policy.Provider+" and write action policies")
+		return func(*agent.Request) policy.Decision { return d }
 	}
 	p := &policy.Policies{
 		Dir:               o.PolicyDir,

@@ -340,9 +340,14 @@ func TestUnknownProviderDenies(t *testing.T) {
 	url := labtest.Broker(t)
 	o := options(t, url, "n1.example.net", "rpcauthorization", "true", "plugin.actionpolicy.allow_unconfigured", "1")
 	o.Config.AuthorizationProvider = "rego_policy"
-	run(t, o)
-	if got := newCaller(t, url).call("n1.example.net", "rpcutil", "ping", ""); got.status != 1 {
-		t.Errorf("reply %d %q; want it denied", got.status, got.message)
+	n := run(t, o)
+	if got := newCaller(t, url).call("n1.example.net", "rpcutil", "ping", ""); got.status != 1 || strings.Contains(got.message, "rego") {
+		t.Errorf("reply %d %q; want it denied, and not why", got.status, got.message)
+	}
+	for _, want := range []string{`level=ERROR msg="every request will be denied"`, "rpcauthprovider = rego_policy: only action_policy is implemented", "hint="} {
+		if !strings.Contains(n.log.String(), want) {
+			t.Errorf("log lacks %s:\n%s", want, n.log)
+		}
 	}
 }
 

@@ -66,6 +66,16 @@ type Decision struct {
 	Rule string
 }
 
+// Provider is the only provider of authorization that is implemented. Rego policies and tokens of the
+// AAA service, which other implementations know, are not evaluated.
+const Provider = "action_policy"
+
+// Foreign is the decision about every request where another provider is configured: what its policies
+// would allow nobody here knows.
+func Foreign(provider string) Decision {
+	return Decision{Rule: fmt.Sprintf("rpcauthprovider = %s: only %s is implemented, everything is denied", provider, Provider)}
+}
+
 // Decide decides about r. A policy file that cannot be understood denies everything.
 func (p *Policies) Decide(r *Request) Decision { return p.decide(r, nil) }
 
