@@ -7,6 +7,6 @@ import "embed"
 // system, and below modules/ the companions cspec and mcollective_agent_puppet. The playbook host
 // unpacks them for the run, so that client and module are always of one version.
 //
-//go:embed metadata.json lib/puppet lib/puppet_x types/node.pp types/nodes.pp types/shellsafe.pp
+//go:embed metadata.json lib/puppet lib/puppet_x plans types/node.pp types/nodes.pp types/shellsafe.pp
 //go:embed modules/cspec modules/mcollective_agent_puppet/metadata.json modules/mcollective_agent_puppet/plans
 var FS embed.FS

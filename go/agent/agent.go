@@ -49,6 +49,11 @@ type Request struct {
 	Time       time.Time
 	TTL        time.Duration
 	Data       json.RawMessage // one JSON object; {} when the request had none
+
+	// Permitted asks whether the caller may also run what its inputs name, as if that were an action of the
+	// agent, and leaves a trace of it in the audit log. An agent that runs what others have written asks. Nil
+	// permits all.
+	Permitted func(action string) bool `json:"-"`
 }
 
 // A Reply is the answer of one node.

@@ -299,7 +299,7 @@ func (s *Server) join(ctx context.Context, cfg *config.Config, id *security.Iden
 		Server:        options,
 		Verifier:      id,
 		Signer:        id,
-		Agents:        s.agents(cfg),
+		Agents:        s.agents(cfg, id),
 		Data:          s.data(),
 		Facts:         s.Facts,
 		Classes:       s.Classes,
@@ -334,13 +334,14 @@ func (m *member) leave(ctx context.Context) {
 }
 
 // agents returns those of the program and the standard ones.
-func (s *Server) agents(cfg *config.Config) []*agent.Agent {
+func (s *Server) agents(cfg *config.Config, id *security.Identity) []*agent.Agent {
 	all := slices.Clone(s.Agents)
 	if s.Standard {
-		all = append(all, agents.All(func(key string) (string, bool) {
+		get := func(key string) (string, bool) {
 			value, _, ok := cfg.Raw(key)
 			return value, ok
-		})...)
+		}
+		all = append(append(all, agents.All(get)...), agents.BoltTasks(get, id.ServiceTLS))
 	}
 	return all
 }

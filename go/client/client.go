@@ -8,7 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -51,7 +53,8 @@ type Client struct {
 
 	sites []string // of the federation; empty: there is none
 
-	puppetDB func(context.Context) discovery.PuppetDB // nil: there is none
+	puppetDB   func(context.Context) discovery.PuppetDB // nil: there is none
+	serviceTLS func(host string) *tls.Config            // for services of the site
 
 	dialing chan struct{} // holds one token, taken by who connects
 
@@ -92,6 +95,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	c := newClient(cfg, id.Caller(), id, log)
 	c.sites = sites
 	c.stdin = o.Stdin
+	c.serviceTLS = id.ServiceTLS
 	c.puppetDB = func(ctx context.Context) discovery.PuppetDB {
 		f := &transport.Finder{Config: cfg, Log: log}
 		return discovery.PuppetDB{Servers: f.PuppetDB(ctx), TLS: id.ServiceTLS}
@@ -225,6 +229,12 @@ func (c *Client) collective(name string) (string, error) {
 func (c *Client) Setting(key string) (value string, ok bool) {
 	value, _, ok = c.cfg.Raw(key)
 	return value, ok
+}
+
+// PuppetServer returns where the Puppet Server of the configuration is, as host:port, and how it is spoken to.
+func (c *Client) PuppetServer() (address string, config *tls.Config) {
+	host := c.cfg.PuppetServerHost
+	return net.JoinHostPort(host, strconv.Itoa(c.cfg.PuppetServerPort)), c.serviceTLS(host)
 }
 
 // ConfigFile returns the path of the configuration file, empty when there is none.

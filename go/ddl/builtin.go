@@ -11,7 +11,7 @@ import (
 var builtinFiles embed.FS
 
 // builtinNames are the agents that a node has without any plugin, sorted.
-var builtinNames = []string{"choria_util", "filemgr", "nettest", "package", "process", "puppet", "rpcutil", "service", "shell"}
+var builtinNames = []string{"bolt_tasks", "choria_util", "filemgr", "nettest", "package", "process", "puppet", "rpcutil", "service", "shell"}
 
 // parseBuiltin parses the embedded descriptions once for all nodes and clients of a process, and
 // only in a process that asks for them.

@@ -49,7 +49,7 @@ func TestFinder(t *testing.T) {
 	for _, a := range agents {
 		got = append(got, a.Metadata.Name+" "+a.Metadata.Version)
 	}
-	want := []string{"choria_util 1.0.0", "filemgr 2.1.0", "linked 1.0.0", "nettest 4.1.0", "package 2.0.0",
+	want := []string{"bolt_tasks 0.19.0", "choria_util 1.0.0", "filemgr 2.1.0", "linked 1.0.0", "nettest 4.1.0", "package 2.0.0",
 		"process 4.1.0", "puppet 2.0.0", "rpcutil 1.0.0", "service 4.1.0", "shell 1.1.0"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("Agents = %q; want %q", got, want)

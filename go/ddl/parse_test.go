@@ -207,6 +207,10 @@ func TestParseRefuses(t *testing.T) {
 func TestBuiltin(t *testing.T) {
 	// The actions of each agent, and per action its display, inputs and outputs.
 	want := map[string]string{
+		"bolt_tasks": `download failed environment,files!,task! downloads
+run_and_wait failed files!,input,input_method,run_as,task! callerid,completed,exitcode,runtime,start_time,stderr,stdout,task,task_id
+run_no_wait failed files!,input,input_method,run_as,task! task_id
+task_status always task_id! callerid,completed,exitcode,runtime,start_time,stderr,stdout,task`,
 		"choria_util": `info failed  choria_version,client_flavour,client_options,client_stats,client_version,connected_server,connector,connector_tls,facter_command,facter_domain,middleware_servers,path,secure_protocol,security,srv_domain,using_srv
 machine_state ok instance,name,path available_transitions,current_state,id,name,path,scout,start_time,state,version
 machine_states always  machine_ids,machine_names,states
@@ -256,7 +260,7 @@ run always command!,timeout,user exitcode,stderr,stdout,success
 start always command!,user handle
 status always handle!,stderr_offset,stdout_offset exitcode,status,stderr,stdout`,
 	}
-	timeouts := map[string]int{"choria_util": 2, "filemgr": 5, "nettest": 60, "package": 180, "process": 10, "puppet": 20, "rpcutil": 2, "service": 60, "shell": 180}
+	timeouts := map[string]int{"bolt_tasks": 60, "choria_util": 2, "filemgr": 5, "nettest": 60, "package": 180, "process": 10, "puppet": 20, "rpcutil": 2, "service": 60, "shell": 180}
 	aggregates := map[string]string{
 		"choria_util#info": "summary(choria_version) summary(client_flavour) summary(client_version) summary(connected_server)" +
 			" summary(connector_tls) summary(secure_protocol) summary(srv_domain) summary(using_srv)",

@@ -1,5 +1,5 @@
-// Package agents holds the agents that every node has: filemgr, nettest, package, process, puppet,
-// service and shell, with the data of the Ruby agents of those names.
+// Package agents holds the agents that every node has: bolt_tasks, filemgr, nettest, package, process,
+// puppet, service and shell, with the data of the Ruby agents of those names.
 package agents
 
 import (
@@ -26,8 +26,8 @@ func (s setting) or(key, other string) string {
 	return other
 }
 
-// All returns all agents of the package that make sense on this machine, sorted by name: package needs a
-// package manager that it knows, puppet needs Puppet. get looks up configuration keys and may be nil.
+// All returns all agents of the package but BoltTasks that make sense on this machine, sorted by name: package
+// needs a package manager that it knows, puppet needs Puppet. get looks up configuration keys and may be nil.
 func All(get func(key string) (value string, ok bool)) []*agent.Agent {
 	all := []*agent.Agent{Filemgr(get), Nettest(), Package(get), Process(), Puppet(get), Service(get), Shell(get)}
 	return slices.DeleteFunc(all, func(a *agent.Agent) bool { return a == nil })

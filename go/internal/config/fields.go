@@ -97,8 +97,8 @@ type Config struct {
 
 	_ struct{} `section:"Puppet services"`
 
-	PuppetServerHost string `key:"plugin.choria.puppetserver_host" default:"puppet" scope:"C" doc:"Puppet server"`
-	PuppetServerPort int    `key:"plugin.choria.puppetserver_port" type:"port" default:"8140" scope:"C" doc:"Its port"`
+	PuppetServerHost string `key:"plugin.choria.puppetserver_host" default:"puppet" scope:"SC" doc:"Puppet Server that tasks are from"`
+	PuppetServerPort int    `key:"plugin.choria.puppetserver_port" type:"port" default:"8140" scope:"SC" doc:"Its port"`
 	PuppetCAHost     string `key:"plugin.choria.puppetca_host" default:"puppet" scope:"SC" doc:"Puppet certificate authority; when set, SRV records are not asked"`
 	PuppetCAPort     int    `key:"plugin.choria.puppetca_port" type:"port" default:"8140" scope:"SC" doc:"Its port; when set, SRV records are not asked"`
 	PuppetDBHost     string `key:"plugin.choria.puppetdb_host" derived:"SRV records, then puppet" scope:"C" doc:"PuppetDB"`
@@ -146,7 +146,7 @@ type Config struct {
 	RubyMemory    int           `key:"plugin.choria.ruby.memory" default:"300" min:"30" scope:"S" doc:"MiB of memory above which a loaded Ruby agent is loaded anew"`
 
 	_ struct{} `key:"plugin.choria.tasks.directory" type:"path" derived:"/opt/puppetlabs/mcollective as root, ~/.puppetlabs/mcollective otherwise" scope:"S" doc:"Directory of the files of Bolt tasks and of what their runs leave"`
-	_ struct{} `key:"plugin.choria.tasks.wrapper_path" type:"path" derived:"task_wrapper or execution_wrapper of Puppet" scope:"S" doc:"Program that runs Bolt tasks"`
+	_ struct{} `key:"plugin.choria.tasks.wrapper_path" type:"path" derived:"task_wrapper or execution_wrapper of Puppet" scope:"S" doc:"Program that runs Bolt tasks for Ruby agents; the built-in agent needs none"`
 	_ struct{} `key:"plugin.choria.tasks.own_status_only" type:"bool" default:"true" scope:"S" doc:"Show the status of a Bolt task to its caller alone"`
 	_ struct{} `key:"plugin.*.activate_agent" type:"bool" default:"true" scope:"S" doc:"Whether the agent of that name is started"`
 	_ struct{} `key:"plugin.*.agent_shim" type:"path" scope:"S" doc:"Program that runs the Ruby agent of that name, in place of plugin.choria.agent_provider.mcorpc.agent_shim"`

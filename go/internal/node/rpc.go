@@ -93,6 +93,11 @@ func (n *Node) answer(ctx context.Context, s *service, e *exchange) []byte {
 	if !n.authorize(s, req, e.call.Agent) {
 		return rpcError(req.Action, agent.Aborted, notAuthorized)
 	}
+	req.Permitted = func(action string) bool {
+		named := *req
+		named.Action, named.Data = action, s.masked(req)
+		return n.authorize(s, &named, s.name)
+	}
 	ctx = e.start(ctx, s)
 	if ctx.Err() != nil {
 		return rpcError(req.Action, agent.Aborted, n.ended(s)) // it has waited for too long

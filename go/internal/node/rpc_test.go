@@ -336,6 +336,48 @@ func TestPolicyAndAudit(t *testing.T) {
 	})
 }
 
+// What an agent runs for its caller is authorized and recorded by its name.
+func TestPermitted(t *testing.T) {
+	dir := t.TempDir()
+	auditFile := filepath.Join(dir, "audit.log")
+	if err := os.WriteFile(filepath.Join(dir, "runner.policy"), []byte("allow\t"+rip+"\trun site::backup\t*\t*\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runner := testAgent("runner", map[string]agent.Action{"run": func(_ context.Context, req *agent.Request, reply *agent.Reply) error {
+		var in struct {
+			Text string
+			N    int
+		}
+		if err := req.Bind(&in); err != nil {
+			return err
+		}
+		reply.Data = map[string]bool{in.Text: req.Permitted(in.Text)}
+		return nil
+	}})
+	for _, action := range runner.DDL.Actions {
+		action.Input["n"].Sensitive = true
+	}
+	url := labtest.Broker(t)
+	o := options(t, url, "n1.example.net", "rpcauthorization", "true", "rpcaudit", "1", "plugin.rpcaudit.logfile", auditFile)
+	o.PolicyDir, o.Agents = dir, []*agent.Agent{runner}
+	run(t, o)
+	c := newCaller(t, url)
+	for name, want := range map[string]string{"site::backup": `{"site::backup":true}`, "site::other": `{"site::other":false}`} {
+		if got := c.call("n1.example.net", "runner", "run", `{"text":"`+name+`","n":77007}`); got.status != 0 || string(got.data) != want {
+			t.Errorf("%s: %d %q %s; want %s", name, got.status, got.message, got.data, want)
+		}
+	}
+	var text string
+	await(t, "four records", func() bool {
+		data, err := os.ReadFile(auditFile)
+		text = string(data)
+		return err == nil && strings.Count(text, "\n") == 4
+	})
+	if strings.Count(text, `"action":"site::backup"`) != 1 || strings.Count(text, `"denied":`) != 1 || strings.Contains(text, "77007") {
+		t.Errorf("audit records:\n%s", text)
+	}
+}
+
 func TestUnknownProviderDenies(t *testing.T) {
 	url := labtest.Broker(t)
 	o := options(t, url, "n1.example.net", "rpcauthorization", "true", "plugin.actionpolicy.allow_unconfigured", "1")

@@ -50,6 +50,9 @@ var methods = map[string]method{
 	"cspec.record":    {run: cspecRecord, ending: true},
 	"cspec.summarize": {run: cspecSummarize, ending: true},
 	"cspec.conclude":  {run: cspecConclude},
+
+	"json.encode":         {run: encodeJSON, ending: true},
+	"puppettask.metadata": {run: puppetTask},
 }
 
 // serve answers one call. One that the end of ctx has cut short gets no answer: the interrupt that is on its

@@ -7,6 +7,7 @@ import (
 	"choria.io/choria/go/client"
 	"choria.io/choria/go/ddl"
 	"choria.io/choria/go/internal/playbook/task"
+	"choria.io/choria/go/internal/puppettask"
 	"choria.io/choria/go/internal/streams"
 )
 
@@ -82,6 +83,16 @@ func (n *lazyClient) Caller() string {
 		return ""
 	}
 	return c.Caller()
+}
+
+// PuppetServer returns the Puppet Server of the configuration.
+func (n *lazyClient) PuppetServer() (*puppettask.Server, error) {
+	c, err := n.client()
+	if err != nil {
+		return nil, err
+	}
+	address, config := c.PuppetServer()
+	return &puppettask.Server{Address: address, TLS: config}, nil
 }
 
 // Streams returns a connection to the streams of the network that is opened when it is first needed. close

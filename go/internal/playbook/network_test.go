@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -31,7 +32,14 @@ func newNetwork(t *testing.T, nodes ...string) (config, port string) {
 // touches the Puppet agent of this machine.
 func newPuppetNetwork(t *testing.T, dir string, nodes ...string) (config, port string) {
 	t.Helper()
+	return newServedNetwork(t, dir, func(*labtest.Site) map[string]string { return nil }, nodes...)
+}
+
+// newServedNetwork is newPuppetNetwork with further settings of nodes and client, which serve returns.
+func newServedNetwork(t *testing.T, dir string, serve func(*labtest.Site) map[string]string, nodes ...string) (config, port string) {
+	t.Helper()
 	site := labtest.TLSBroker(t)
+	more := serve(site)
 	u, err := url.Parse(site.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +59,8 @@ func newPuppetNetwork(t *testing.T, dir string, nodes ...string) (config, port s
 			Settings: map[string]string{
 				"plugin.puppet.statedir": filepath.Join(dir, name, "state"),
 				"plugin.puppet.rundir":   filepath.Join(dir, name, "run"),
+
+				"plugin.choria.tasks.directory": filepath.Join(dir, name, "tasks"),
 			},
 			Identity: name, Brokers: []string{u.Host}, Standard: true, Ready: func() { close(ready) },
 			TLS: &choria.TLS{
@@ -64,6 +74,7 @@ func newPuppetNetwork(t *testing.T, dir string, nodes ...string) (config, port s
 			Classes:   func() []string { return []string{"settings", "mcollective"} },
 			Authorize: func(*agent.Request) bool { return true },
 		}
+		maps.Copy(s.Settings, more)
 		running.Go(func() {
 			if err := s.Run(ctx); err != nil {
 				t.Errorf("node %s: %v", name, err)
@@ -81,6 +92,9 @@ func newPuppetNetwork(t *testing.T, dir string, nodes ...string) (config, port s
 	text := fmt.Sprintf("identity = %[3]s\nplugin.choria.middleware_hosts = %[1]s\nplugin.choria.use_srv = false\nplugin.security.provider = file\n"+
 		"plugin.security.file.ca = %[2]s/ca.pem\nplugin.security.file.certificate = %[2]s/%[3]s.pem\nplugin.security.file.key = %[2]s/%[3]s.key\n",
 		u.Host, site.Dir, user)
+	for key, value := range more {
+		text += key + " = " + value + "\n"
+	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
