@@ -48,6 +48,28 @@ class choria::repo::apt {
       notify => Class['apt::update'],
       *      => $key,
     }
+
+    # From a web server a file is only fetched when it is younger there than it is here, which the key of
+    # another address need not be. That address is in the comment of the source, so that this notices it.
+    exec { 'choria: forget the key of another address':
+      command     => "rm -f ${keyring}",
+      path        => ['/bin', '/usr/bin'],
+      refreshonly => true,
+      subscribe   => Apt::Source['choria_release'],
+      before      => File[$keyring],
+    }
+
+    # The index is fetched when the source or the key changes. When the repository was away just then the
+    # package is still unknown.
+    if $choria::manage_package {
+      exec { 'choria: fetch the index that was not to be had':
+        command => 'apt-get -q update',
+        unless  => "apt-cache show ${choria::package_name}",
+        path    => ['/bin', '/usr/bin'],
+        require => Class['apt::update'],
+        before  => Class['choria::install'],
+      }
+    }
     Class['apt::update'] -> Class['choria::install']
   } else {
     file { $keyring:
@@ -55,8 +77,13 @@ class choria::repo::apt {
     }
   }
 
+  $comment = $choria::repo_gpgkey_content ? {
+    undef   => "Choria, with the key of ${choria::repo::gpgkey}",
+    default => 'Choria',
+  }
   apt::source { 'choria_release':
     ensure   => $choria::ensure,
+    comment  => $comment,
     location => $location,
     release  => $choria::repo_apt_release,
     repos    => $choria::repo_apt_components,
@@ -70,9 +97,5 @@ class choria::repo::apt {
     keyring  => $keyring,
   }
 
-  if $choria::ensure == 'present' {
-    File[$keyring] -> Apt::Source['choria_release', 'choria_nightly']
-  } else {
-    Apt::Source['choria_release', 'choria_nightly'] -> File[$keyring]
-  }
+  Apt::Source['choria_release', 'choria_nightly'] -> File[$keyring]
 }

@@ -19,7 +19,7 @@ RSpec.describe 'choria' do
     it 'fetches the index again when the key is replaced' do
       is_expected.to contain_file('/etc/apt/keyrings/choria-release.asc')
         .with_source('https://mirror.example.net/choria/release.asc').that_notifies('Class[apt::update]')
-        .that_comes_before('Apt::Source[choria_release]')
+        .that_requires('Apt::Source[choria_release]')
     end
 
     context 'with nightly builds and the key as text' do
