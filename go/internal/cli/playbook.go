@@ -137,7 +137,12 @@ func (c *playbookCommand) known(s *playbook.Session) (*playbook.Ready, error) {
 }
 
 func (c *playbookCommand) run(args []string) error {
-	o, err := playbook.ParseOptions(args)
+	// Those of the process may be overwritten: see hideArguments.
+	own := make([]string, len(args))
+	for i, arg := range args {
+		own[i] = strings.Clone(arg)
+	}
+	o, err := playbook.ParseOptions(own)
 	if err != nil {
 		return withHint(err, "%s playbook run NAME --help shows what a playbook takes", c.name)
 	}
@@ -178,6 +183,10 @@ func (c *playbookCommand) run(args []string) error {
 	s.Log.Level = o.Level
 	if o.JSON {
 		s.Log.Out = c.stderr
+	}
+	if len(o.Exposed) > 0 {
+		hideArguments(o.Exposed)
+		s.Log.Say(playbook.Warning, "", "A secret on the command line can be read by all who list processes: give it as @FILE, or as - to be asked for it")
 	}
 	return c.execute(s, o, parameters)
 }

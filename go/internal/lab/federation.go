@@ -105,7 +105,7 @@ func (p *plan) addFederationBrokers(ca *pki.CA, each int) error {
 			}
 			m := p.security(name + ".lab")
 			m["identity"] = name + ".lab"
-			m["loglevel"] = "info"
+			m["loglevel"] = p.extra.LogLevel
 			m["logfile"] = p.path("log", name+".log")
 			m["plugin.choria.broker_federation"] = "true"
 			m["plugin.choria.federation.cluster"] = site.name

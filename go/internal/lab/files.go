@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -49,6 +50,7 @@ type daemon struct{ name, program, config, log, pid string }
 // extra is what a Network asks for beyond numbers of brokers and nodes.
 type extra struct {
 	NoTLS, Shared       bool
+	LogLevel            string
 	Agents, Collectives int
 }
 
@@ -63,7 +65,7 @@ func (n *Network) plan(dir string, b *block) (*plan, error) {
 	p := &plan{
 		password: rand.Text(),
 		dir:      dir, block: b, user: clientName(), files: map[string]file{},
-		extra: extra{NoTLS: n.NoTLS, Shared: n.Shared || n.Agents > 0, Agents: n.Agents, Collectives: n.Collectives},
+		extra: extra{NoTLS: n.NoTLS, LogLevel: cmp.Or(n.LogLevel, "info"), Shared: n.Shared || n.Agents > 0, Agents: n.Agents, Collectives: n.Collectives},
 	}
 	ca, err := pki.New("Choria Lab CA")
 	if err != nil {
@@ -155,7 +157,7 @@ func (p *plan) brokerConfig(i int) []byte {
 	name := p.brokers[i]
 	m := p.security(name + ".lab")
 	m["identity"] = name + ".lab"
-	m["loglevel"] = "info"
+	m["loglevel"] = p.extra.LogLevel
 	m["logfile"] = p.path("log", name+".log")
 	m["plugin.choria.broker_network"] = "true"
 	m["plugin.choria.network.listen_address"] = p.block.address(i + 1)
@@ -218,7 +220,7 @@ func (p *plan) addNode(i int) error {
 // server returns the settings that all nodes have.
 func (p *plan) server() map[string]string {
 	m := p.common()
-	m["loglevel"] = "info"
+	m["loglevel"] = p.extra.LogLevel
 	m["rpcauthorization"] = "true"
 	m["plugin.actionpolicy.enable_default"] = "true"
 	m["plugin.actionpolicy.default_name"] = "default"

@@ -46,6 +46,9 @@ type Network struct {
 	// nodes never have processes of their own.
 	Agents, Collectives int
 
+	// LogLevel is that of brokers and nodes. Empty means info.
+	LogLevel string
+
 	// Shared makes nodes share processes however few they are.
 	Shared bool
 

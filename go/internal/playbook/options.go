@@ -36,6 +36,10 @@ type Options struct {
 	JSON       bool
 	RunReport  string
 
+	// Exposed are the arguments, or ends of arguments, that hold secrets: Parameters finds them. Whoever may list
+	// processes can read them.
+	Exposed []string
+
 	inputs []string // of --input, as given
 	params []string // of --param
 	args   []string // what came behind the name
@@ -198,6 +202,7 @@ func (o *Options) Parameters(sig *Signature, stdin []byte, ask Ask) (map[string]
 			return nil, err
 		}
 	}
+	o.Exposed = b.exposed
 	values := map[string]any{}
 	for _, input := range o.inputs {
 		object, err := readInput(input, stdin)
@@ -206,6 +211,9 @@ func (o *Options) Parameters(sig *Signature, stdin []byte, ask Ask) (map[string]
 		}
 		for name, value := range object {
 			values[name] = value
+			if p := sig.find(name); p != nil && p.Type.secret() && !strings.HasPrefix(input, "@") {
+				o.Exposed = append(o.Exposed, input)
+			}
 		}
 	}
 	for name, value := range b.values {
@@ -221,9 +229,10 @@ func (o *Options) WantsStdin() bool {
 
 // A binder turns options into parameters.
 type binder struct {
-	sig    *Signature
-	values map[string]any
-	ask    Ask
+	sig     *Signature
+	values  map[string]any
+	ask     Ask
+	exposed []string // see Options.Exposed
 }
 
 // known says which options a playbook has.
@@ -371,5 +380,6 @@ func (b *binder) secret(p *Parameter, text string) (string, error) {
 		}
 		return strings.TrimRight(string(data), "\r\n"), nil
 	}
+	b.exposed = append(b.exposed, text)
 	return text, nil
 }

@@ -206,3 +206,29 @@ func FuzzOptions(f *testing.F) {
 		}
 	})
 }
+
+// TestExposed holds which secrets stand on the command line, where others can read them.
+func TestExposed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const inline = `{"password":"hunter22"}`
+	tests := []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"p", "--password", "hunter22", "--pin=1234"}, []string{"hunter22", "1234"}},
+		{[]string{"p", "--param", "password=hunter22"}, []string{"hunter22"}},
+		{[]string{"p", "--input", inline}, []string{inline}},
+		{[]string{"p", "--password", "-", "--text", "x"}, nil},
+		{[]string{"p", "--password", "@" + path}, nil},
+		{[]string{"p", "--input", `{"text":"x"}`}, nil},
+	}
+	for _, tt := range tests {
+		o, _, err := bind(t, tt.args...)
+		if err != nil || !slices.Equal(o.Exposed, tt.want) {
+			t.Errorf("%q: exposed %q, %v; want %q", tt.args, o.Exposed, err, tt.want)
+		}
+	}
+}

@@ -96,6 +96,9 @@ func (s *Secrets) Mask(text string) string {
 	return replacer.Replace(text)
 }
 
+// In reports whether a secret is in text.
+func (s *Secrets) In(text string) bool { return s.Mask(text) != text }
+
 // Reveal returns value with every Sensitive in it replaced by what it hides, which becomes a secret.
 func (s *Secrets) Reveal(value any) any {
 	switch value := value.(type) {

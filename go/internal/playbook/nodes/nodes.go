@@ -85,6 +85,11 @@ func Discover(ctx context.Context, env *task.Env, name string, properties map[st
 	p := props.New("the "+name+" source of nodes", properties)
 	c := newCommon(p)
 	find := create(p)
+	for _, name := range []string{"command", "script"} {
+		if value, ok := properties[name].(string); ok {
+			env.RefuseExposed(p, name, value)
+		}
+	}
 	if err := p.Err(); err != nil {
 		return nil, err
 	}

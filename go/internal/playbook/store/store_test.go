@@ -205,3 +205,32 @@ func TestUnknownType(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestSecrets holds what stores say is secret: their credentials, and what is read with sensitive.
+func TestSecrets(t *testing.T) {
+	t.Setenv("CONSUL_HTTP_TOKEN", "from-environment")
+	nowhere := "http://127.0.0.1:1" // nobody is asked
+	tests := []struct {
+		properties map[string]any
+		hidden     []any
+	}{
+		{map[string]any{"type": "etcd", "url": nowhere, "user": "u", "password": "hunter22"}, []any{"hunter22"}},
+		{map[string]any{"type": "consul", "address": nowhere, "token": "t0ken"}, []any{"from-environment", "t0ken"}},
+		{map[string]any{"type": "memory", "sensitive": true, "default": []any{"x"}}, []any{[]any{"x"}}},
+		{map[string]any{"type": "memory", "sensitive": false, "default": "x"}, nil},
+		{map[string]any{"type": "memory", "default": "x"}, nil},
+	}
+	for _, tt := range tests {
+		var hidden []any
+		env := store.NewEnv(nil)
+		env.Hide = func(secret any) { hidden = append(hidden, secret) }
+		_, _ = env.Read(t.Context(), "item", tt.properties) // those that have a server have none here
+		if !reflect.DeepEqual(hidden, tt.hidden) {
+			t.Errorf("%v: hidden %q, want %q", tt.properties, hidden, tt.hidden)
+		}
+	}
+	_, err := store.NewEnv(nil).Read(t.Context(), "item", map[string]any{"type": "etcd", "user": "u", "password": []any{"hunter22"}})
+	if err == nil || !strings.HasSuffix(err.Error(), `property "password" of the etcd store: want a string, got a list`) {
+		t.Errorf("error %v", err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,7 +39,8 @@ type request struct {
 	retryFailed bool
 	threshold   props.Share
 
-	good []Result // of earlier tries, with retryFailed
+	good   []Result // of earlier tries, with retryFailed
+	warned bool     // of secrets that nodes write down
 }
 
 func newRequest(env *Env, p *props.Props) attempter {
@@ -123,6 +125,7 @@ func (r *request) attempt(ctx context.Context, env *Env) attempt {
 	if err != nil {
 		return r.impossible(err)
 	}
+	r.warn(env, action)
 	nodes, err := r.matching(ctx, env)
 	if err != nil {
 		return r.impossible(err)
@@ -187,6 +190,21 @@ func (r *request) prepare(env *Env) (map[string]any, *ddl.Action, error) {
 	}
 	complete, err := agent.Complete(r.action, inputs)
 	return complete, action, err
+}
+
+// warn says which secrets nodes write down: their audit leaves out only what the description of the agent calls sensitive.
+func (r *request) warn(env *Env, action *ddl.Action) {
+	if r.warned {
+		return
+	}
+	r.warned = true
+	for _, name := range slices.Sorted(maps.Keys(r.inputs)) {
+		input := action.Input[name]
+		text, err := json.Marshal(r.inputs[name])
+		if err == nil && env.secret(string(text)) && (input == nil || !input.Sensitive) {
+			env.Log.Warning("Input %q of %s has a secret in it, and nodes write it into their audit: the description of the agent does not call it sensitive", name, r.name())
+		}
+	}
 }
 
 // typed turns text into what the input wants, when it can be: plans read much of what they pass on from

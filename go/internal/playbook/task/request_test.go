@@ -347,3 +347,31 @@ func TestRefusedProperties(t *testing.T) {
 		}
 	}
 }
+
+// TestSecretInputs holds that one is told which secrets nodes write into their audit, once.
+func TestSecretInputs(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"action":"puppet.disable","nodes":["a"],"properties":{"message":"hunter22"}}`: `warning: Input "message" of puppet#disable has a secret in it, and nodes write it into their audit: the description of the agent does not call it sensitive`,
+		`{"action":"puppet.disable","nodes":["a"],"properties":{"message":"hello"}}`:    "",
+	} {
+		log := &tasktest.Log{}
+		env := &task.Env{
+			Network: &tasktest.Network{Answer: func(string, client.Request) (client.Reply, bool) { return tasktest.Failed("no") }}, Log: log,
+			Environ: func() []string { return nil }, Secret: func(text string) bool { return strings.Contains(text, "hunter22") },
+		}
+		p := properties(t, text)
+		p["tries"], p["try_sleep"] = json.Number("2"), json.Number("0")
+		if _, err := task.Run(t.Context(), env, "mcollective", p); err != nil {
+			t.Fatal(err)
+		}
+		var warned []string
+		for _, line := range log.Lines() {
+			if strings.Contains(line, "has a secret") {
+				warned = append(warned, line)
+			}
+		}
+		if strings.Join(warned, "\n") != want {
+			t.Errorf("%s: %q; want %q", text, warned, want)
+		}
+	}
+}

@@ -67,6 +67,7 @@ func newShell(env *Env, p *props.Props) attempter {
 	} else {
 		s.text = strings.Join(s.argv, " ")
 	}
+	env.RefuseExposed(p, "command", strings.Join(s.argv, "\n"))
 	s.environ = append(slices.Clone(env.Environ()), "LC_ALL=C")
 	for name, value := range p.StringMap("environment") {
 		s.environ = append(s.environ, name+"="+value)

@@ -142,3 +142,23 @@ func TestShellKillsWhatDoesNotEnd(t *testing.T) {
 	}
 	gone(t, pid)
 }
+
+// TestShellExposesNoSecret holds that no secret becomes part of a command line, which everybody can read.
+func TestShellExposesNoSecret(t *testing.T) {
+	env := &task.Env{
+		Log: &tasktest.Log{}, Environ: os.Environ,
+		Secret: func(text string) bool { return strings.Contains(text, "hunter22") },
+	}
+	const refused = `property "command" of the shell task: has a secret in it, which the list of processes would show: hand it over in a file or an environment variable`
+	for text, want := range map[string]string{
+		`{"command":"echo hunter22"}`:                                         refused,
+		`{"command":["echo","-p=hunter22"]}`:                                  refused,
+		`{"command":"echo","nodes":["hunter22"]}`:                             refused,
+		`{"command":"test $P = hunter\"22\"","environment":{"P":"hunter22"}}`: "",
+	} {
+		o, err := task.Run(t.Context(), env, "shell", properties(t, text))
+		if want == "" && (err != nil || !o.Success) || want != "" && (err == nil || err.Error() != want) {
+			t.Errorf("%s: %+v, %v; want %q", text, o, err, want)
+		}
+	}
+}

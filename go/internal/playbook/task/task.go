@@ -74,6 +74,19 @@ type Env struct {
 
 	// Hide gets what is known to be secret, before anything is said about it; nil drops it.
 	Hide func(secret any)
+
+	// Secret reports whether a secret is in a text; nil: there are none.
+	Secret func(text string) bool
+}
+
+// secret reports whether a secret is in a text.
+func (e *Env) secret(text string) bool { return e.Secret != nil && e.Secret(text) }
+
+// RefuseExposed refuses a property that becomes the command line of a process when a secret is in it.
+func (e *Env) RefuseExposed(p *props.Props, name, text string) {
+	if e.secret(text) {
+		p.Refuse(name, "has a secret in it, which the list of processes would show: hand it over in a file or an environment variable")
+	}
 }
 
 // caller is who runs the playbook: the caller id, or without a network the name of the user.
