@@ -28,7 +28,7 @@ HOSTS   := $(PACKAGE) $(REPO) debootstrap util-linux iproute2 python3 ruby-rspec
 
 FUZZTIME ?= 2s
 
-.PHONY: help setup build demo package repo forge test test-go test-fuzz test-ruby test-puppet test-puppet8 test-rubies test-packages test-packages-full test-full lint bench bench-full clean
+.PHONY: help setup build demo package repo forge test test-go test-fuzz test-ruby test-puppet test-puppet8 test-rubies test-packages test-packages-full test-puppetserver test-hosts test-full lint bench bench-full clean
 
 help:
 	@echo 'make build   choria, mco, choria-server and choria-broker in bin/'
@@ -96,7 +96,7 @@ test-packages:
 	@scripts/test-packages
 
 # What takes too long for every change.
-test-full: test test-puppet8 test-rubies test-packages-full
+test-full: test test-puppet8 test-rubies test-packages-full test-puppetserver test-hosts
 
 test-packages-full:
 	@scripts/setup $(USERS) $(TESTS) zsh fish systemd
@@ -111,6 +111,18 @@ test-puppet8:
 test-rubies:
 	@scripts/setup $(PUPPET8)
 	@scripts/test-rubies
+
+# Enrolment at a Puppet Server and its CA, and discovery in a PuppetDB: both take half a minute to start, and
+# 1 GB of memory.
+test-puppetserver:
+	@scripts/setup $(TESTS) $(SERVERS)
+	@scripts/with-puppetserver go test -count=1 -tags puppetserver -run 'Enroll|PuppetDB' ./go/internal/cli
+
+# Takes root and namespaces, for booted machines that nothing but Puppet configures; HOSTS_SPECS names some
+# specs alone.
+test-hosts:
+	@scripts/setup $(HOSTS)
+	@scripts/test-hosts $(HOSTS_SPECS)
 
 bench: build
 	@scripts/setup $(RUNTIME)
