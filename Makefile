@@ -28,6 +28,9 @@ HOSTS   := $(PACKAGE) $(REPO) debootstrap util-linux iproute2 python3 ruby-rspec
 
 FUZZTIME ?= 2s
 
+# What publishes to NATS Streaming is a module of its own, for its dependencies.
+STAN := go/sinks/stan
+
 .PHONY: help setup build demo package repo forge test test-go test-fuzz test-ruby test-puppet test-puppet8 test-rubies test-packages test-packages-full test-puppetserver test-hosts test-full lint bench bench-full clean
 
 help:
@@ -46,6 +49,7 @@ setup:
 build: setup
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./go/cmd/...
+	cd $(STAN) && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/choria-sink-stan .
 	@ln -sf choria bin/mco
 
 demo: build
@@ -72,11 +76,13 @@ lint:
 	@scripts/setup $(TESTS)
 	@unformatted=$$(gofmt -l go module.go); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
 	go vet ./...
+	cd $(STAN) && go vet ./...
 	@scripts/lint
 
 test-go: build
 	@scripts/setup $(TESTS)
 	go test -race -timeout 30m ./...
+	cd $(STAN) && go test ./...
 
 # One target at a time, as go test -fuzz wants it.
 test-fuzz:
