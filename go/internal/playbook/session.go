@@ -217,6 +217,7 @@ func (s *Session) Ready(ctx context.Context) (*Ready, error) {
 			s.ready.Plan.document()
 		}
 		s.ready.Problems = append(s.ready.Problems, s.missing...)
+		s.data.Modulepath = s.ready.Modulepath
 		return s.ready, nil
 	}
 }

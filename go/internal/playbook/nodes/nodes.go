@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"choria.io/choria/go/client"
+	"choria.io/choria/go/internal/discovery"
+	"choria.io/choria/go/internal/playbook/extension"
 	"choria.io/choria/go/internal/playbook/props"
 	"choria.io/choria/go/internal/playbook/task"
 )
@@ -78,9 +80,12 @@ func newCommon(p *props.Props) *common {
 // Discover finds the nodes of a source.
 func Discover(ctx context.Context, env *task.Env, name string, properties map[string]any) ([]string, error) {
 	create, ok := sources()[name]
+	if !ok && extension.Qualified(name) {
+		create, ok = newExtension(env.Modulepath, name), true
+	}
 	if !ok {
 		names := slices.Sorted(maps.Keys(sources()))
-		return nil, fmt.Errorf("unknown source of nodes %q: want %s", name, strings.Join(names, ", "))
+		return nil, fmt.Errorf("unknown source of nodes %q: want %s, or one of a module such as acme::hosts", name, strings.Join(names, ", "))
 	}
 	p := props.New("the "+name+" source of nodes", properties)
 	c := newCommon(p)
@@ -180,4 +185,14 @@ func count(n int) string {
 		return "1 node"
 	}
 	return fmt.Sprintf("%d nodes", n)
+}
+
+// hosts makes sure that names are such of nodes.
+func hosts(names []string) ([]string, error) {
+	for _, name := range names {
+		if !discovery.ValidName(name) {
+			return nil, fmt.Errorf("%q is no host name", name)
+		}
+	}
+	return names, nil
 }

@@ -28,7 +28,7 @@ func discover(t testing.TB, n task.Network, source, text string) ([]string, *tas
 	return found, log, err
 }
 
-func text(err error) string {
+func message(err error) string {
 	if err == nil {
 		return ""
 	}
@@ -61,7 +61,7 @@ func TestCommonProperties(t *testing.T) {
 	}
 	for _, tt := range tests {
 		got, _, err := discover(t, &tasktest.Network{Nodes: tt.found}, "mcollective", tt.properties)
-		if strings.Join(got, " ") != tt.want || !strings.HasPrefix(text(err), tt.err) || (err == nil) != (tt.err == "") {
+		if strings.Join(got, " ") != tt.want || !strings.HasPrefix(message(err), tt.err) || (err == nil) != (tt.err == "") {
 			t.Errorf("%v %s: %q, %v; want %q, %q", tt.found, tt.properties, got, err, tt.want, tt.err)
 		}
 	}
@@ -131,15 +131,15 @@ func TestReach(t *testing.T) {
 		}
 		return client.Reply{}, false
 	}
-	if _, _, err := discover(t, n, "mcollective", `{"test":true}`); text(err) != "connectivity test: rpcutil#ping: no response from b" {
+	if _, _, err := discover(t, n, "mcollective", `{"test":true}`); message(err) != "connectivity test: rpcutil#ping: no response from b" {
 		t.Errorf("error %v", err)
 	}
 	n.Answer = func(string, client.Request) (client.Reply, bool) { return tasktest.Failed("denied") }
-	if _, _, err := discover(t, n, "mcollective", `{"test":true}`); text(err) != "connectivity test: rpcutil#ping failed on a, b" {
+	if _, _, err := discover(t, n, "mcollective", `{"test":true}`); message(err) != "connectivity test: rpcutil#ping failed on a, b" {
 		t.Errorf("error %v", err)
 	}
 	n.Err = errors.New("no broker")
-	if _, _, err := discover(t, n, "mcollective", `{}`); text(err) != "find nodes with source mcollective: no broker" {
+	if _, _, err := discover(t, n, "mcollective", `{}`); message(err) != "find nodes with source mcollective: no broker" {
 		t.Errorf("error %v", err)
 	}
 }
@@ -165,7 +165,7 @@ func TestUses(t *testing.T) {
 	for _, tt := range tests {
 		_, log, err := discover(t, n, "mcollective", `{"uses":`+tt.uses+`}`)
 		warnings := slices.DeleteFunc(log.Lines(), func(line string) bool { return !strings.HasPrefix(line, "warning") })
-		if text(err) != tt.err || !slices.Equal(warnings, tt.want) && len(warnings)+len(tt.want) > 0 {
+		if message(err) != tt.err || !slices.Equal(warnings, tt.want) && len(warnings)+len(tt.want) > 0 {
 			t.Errorf("%s: %v, %q; want %q, %q", tt.uses, err, warnings, tt.err, tt.want)
 		}
 	}
@@ -194,11 +194,11 @@ func TestYAML(t *testing.T) {
 	for _, tt := range tests {
 		properties, _ := json.Marshal(map[string]string{"source": tt.source, "group": tt.group})
 		got, _, err := discover(t, nil, "yaml", string(properties))
-		if strings.Join(got, " ") != tt.want || !strings.HasPrefix(text(err), tt.err) || (err == nil) != (tt.err == "") {
+		if strings.Join(got, " ") != tt.want || !strings.HasPrefix(message(err), tt.err) || (err == nil) != (tt.err == "") {
 			t.Errorf("%s: %q, %v; want %q, %q", properties, got, err, tt.want, tt.err)
 		}
 	}
-	if _, _, err := discover(t, nil, "carrier-pigeon", `{}`); text(err) != `unknown source of nodes "carrier-pigeon": want broadcast, choria, external, flatfile, inventory, mcollective, pql, shell, terraform, yaml` {
+	if _, _, err := discover(t, nil, "carrier-pigeon", `{}`); message(err) != `unknown source of nodes "carrier-pigeon": want broadcast, choria, external, flatfile, inventory, mcollective, pql, shell, terraform, yaml, or one of a module such as acme::hosts` {
 		t.Errorf("error %v", err)
 	}
 }

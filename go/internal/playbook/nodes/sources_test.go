@@ -1,12 +1,15 @@
 package nodes_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"choria.io/choria/go/internal/playbook/nodes"
+	"choria.io/choria/go/internal/playbook/task"
 	"choria.io/choria/go/internal/playbook/tasktest"
 )
 
@@ -91,8 +94,55 @@ func TestPrograms(t *testing.T) {
 	}
 	for _, tt := range tests {
 		found, _, err := discover(t, nil, tt.source, tt.properties)
-		if strings.Join(found, " ") != tt.want || (tt.err == "") != (err == nil) || !strings.Contains(text(err), tt.err) {
+		if strings.Join(found, " ") != tt.want || (tt.err == "") != (err == nil) || !strings.Contains(message(err), tt.err) {
 			t.Errorf("%s %s: %v, %v; want %q, %s", tt.source, tt.properties, found, err, tt.want, tt.err)
+		}
+	}
+}
+
+// TestModuleSource finds nodes with the program of a module.
+func TestModuleSource(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "site", "choria", "sources", "x.sh")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const text = `#!/bin/sh
+case $(cat) in
+'{"properties":{"role":"web"},"protocol":"io.choria.playbook.v1.source","type":"site::x"}') echo '{"nodes":["b","a","b"]}' ;;
+*none*) echo '{"nodes":[]}' ;;
+*bad*) echo '{"nodes":["a;b"]}' ;;
+*) echo '{"error":"what role"}' ;;
+esac
+`
+	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ source, properties, want, err string }{
+		{"site::x", `{"role":"web","at_least":2,"timeout":60}`, "b a", ""},
+		{"site::x", `{"role":"web","sort":true,"limit":1}`, "a", ""},
+		{"site::x", `{"role":"none","empty_ok":true}`, "", ""},
+		{"site::x", `{"role":"none"}`, "", "no nodes found with source site::x"},
+		{"site::x", `{"role":"bad"}`, "", `find nodes with source site::x: "a;b" is no host name`},
+		{"site::x", `{}`, "", "find nodes with source site::x: what role"},
+		{"site::y", `{}`, "", `property "type" of the site::y source of nodes: there is no program ` + filepath.Join(dir, "site/choria/sources/y")},
+	}
+	for _, tt := range tests {
+		log := &tasktest.Log{}
+		d := json.NewDecoder(strings.NewReader(tt.properties))
+		d.UseNumber()
+		var properties map[string]any
+		if err := d.Decode(&properties); err != nil {
+			t.Fatal(err)
+		}
+		env := &task.Env{Log: log, Environ: os.Environ, Modulepath: []string{dir}}
+		found, err := nodes.Discover(t.Context(), env, tt.source, properties)
+		if strings.Join(found, " ") != tt.want || message(err) != tt.err {
+			t.Errorf("%s %s: %v, %v; want %q, %q", tt.source, tt.properties, found, err, tt.want, tt.err)
+		}
+		if lines := strings.Join(log.Lines(), "\n"); strings.Contains(lines, "is ignored") {
+			t.Errorf("%s: %s", tt.properties, lines)
 		}
 	}
 }

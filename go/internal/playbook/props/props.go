@@ -56,6 +56,18 @@ func (p *Props) Unknown() []string {
 	return unknown
 }
 
+// Rest returns the properties that nobody has asked for yet, apart from those of some names, and takes them for known.
+func (p *Props) Rest(without ...string) map[string]any {
+	rest := map[string]any{}
+	for _, name := range p.Unknown() {
+		p.known[name] = true
+		if !slices.Contains(without, name) {
+			rest[name] = p.values[name]
+		}
+	}
+	return rest
+}
+
 // Get returns the value of a property; a null is the same as none.
 func (p *Props) Get(name string) (value any, ok bool) {
 	p.known[name] = true

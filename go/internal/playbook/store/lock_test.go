@@ -120,7 +120,7 @@ func (f fighter) start(t *testing.T) (*exec.Cmd, *bufio.Scanner) {
 func TestFight(t *testing.T) {
 	t.Parallel()
 	for _, b := range backends(t) {
-		if b.noLocks || b.name == "memory" {
+		if b.noLocks || b.noFights || b.name == "memory" {
 			continue
 		}
 		t.Run(b.name, func(t *testing.T) {

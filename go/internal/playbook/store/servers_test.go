@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -49,7 +50,12 @@ func connect(ctx context.Context, url string) (*streams.Conn, error) {
 // environment returns the environment of stores, with the streams of the broker at url, if there is one.
 func environment(t testing.TB, url string) *store.Env {
 	t.Helper()
-	env := store.NewEnv(nil)
+	env := store.NewEnv([]string{"PATH=" + os.Getenv("PATH")})
+	modules, err := filepath.Abs("../../../../examples/playbooks/modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env.Modulepath = []string{modules}
 	if url == "" {
 		return env
 	}
@@ -74,6 +80,7 @@ type backend struct {
 	properties map[string]any
 	textOnly   bool
 	noLocks    bool
+	noFights   bool   // not to be fought for, see TestFight
 	broker     string // url
 
 	ttl   time.Duration                                   // how long a lock outlives its holder at most; zero: not at all
@@ -114,6 +121,11 @@ func backends(t *testing.T) []backend {
 			name: "consul, a stand-in", textOnly: true, ttl: 10 * time.Second,
 			properties: map[string]any{"type": "consul", "address": consul, "ttl": json.Number("10")},
 			steal:      func(*testing.T, *store.Env, string) { stand.Lose() },
+		},
+		{
+			// A program of a module; that locks end with their holder is up to it.
+			name: "acme::directory", noFights: true,
+			properties: map[string]any{"type": "acme::directory", "directory": t.TempDir(), "ttl": json.Number("60")},
 		},
 	}
 }

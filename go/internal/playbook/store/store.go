@@ -1,6 +1,6 @@
 // Package store is the data stores of playbooks.
 //
-// A type of store is one file and one line in types.
+// A type of store is one file and one line in types. Users add types of their own with programs, see package extension.
 package store
 
 import (
@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"choria.io/choria/go/internal/playbook/extension"
 	"choria.io/choria/go/internal/playbook/props"
 	"choria.io/choria/go/internal/streams"
 )
@@ -21,6 +22,7 @@ func types() map[string]func(*Env, *props.Props) Store {
 		"consul":      newConsul,
 		"environment": newEnvironment,
 		"etcd":        newEtcd,
+		"external":    newProgram("external"),
 		"file":        newFile,
 		"kv":          newBucket,
 		"memory":      newMemory,
@@ -49,6 +51,9 @@ type Env struct {
 	// Streams connects to the streams of the network, for the kv store; nil: there is no network. The
 	// connection stays that of whoever gave it.
 	Streams func(context.Context) (*streams.Conn, error)
+
+	// Modulepath is the directories of modules, for the types that they add.
+	Modulepath []string
 
 	// Hide gets what is known to be secret, any value with texts in it, before it is used; nil drops it.
 	Hide func(secret any)
@@ -112,9 +117,12 @@ func failed(verb, item string, err error) error {
 func (e *Env) open(properties map[string]any) (Store, *props.Props, error) {
 	typ, _ := properties["type"].(string)
 	create, ok := types()[typ]
+	if !ok && extension.Qualified(typ) {
+		create, ok = newProgram(typ), true
+	}
 	if !ok {
 		names := slices.Sorted(maps.Keys(types()))
-		return nil, nil, fmt.Errorf("unknown type of store %q: want %s", typ, strings.Join(names, ", "))
+		return nil, nil, fmt.Errorf("unknown type of store %q: want %s, or one of a module such as acme::vault", typ, strings.Join(names, ", "))
 	}
 	p := props.New("the "+typ+" store", properties)
 	s := create(e, p)

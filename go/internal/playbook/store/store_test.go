@@ -201,7 +201,7 @@ func TestFile(t *testing.T) {
 
 func TestUnknownType(t *testing.T) {
 	_, err := store.NewEnv(nil).Read(t.Context(), "a", map[string]any{"type": "abacus"})
-	if err == nil || err.Error() != `read data item "plan_store/a": unknown type of store "abacus": want consul, environment, etcd, file, kv, memory, shell` {
+	if err == nil || err.Error() != `read data item "plan_store/a": unknown type of store "abacus": want consul, environment, etcd, external, file, kv, memory, shell, or one of a module such as acme::vault` {
 		t.Errorf("error %v", err)
 	}
 }

@@ -337,7 +337,7 @@ func TestRefusedProperties(t *testing.T) {
 		{"shell", `{"command":"true","cwd":"/does/not/exist"}`, `property "cwd" of the shell task: stat /does/not/exist: no such file or directory`},
 		{"shell", `{"command":"true","nodes":"a"}`, `property "nodes" of the shell task: want an array of strings, got "a"`},
 		{"shell", `{"command":"true","nodes":["a;b"]}`, `property "nodes" of the shell task: a name has characters that the shell acts on`},
-		{"nope", `{}`, `unknown type of task "nope": want email, graphite_event, mcollective, nats, shell, slack, webhook`},
+		{"nope", `{}`, `unknown type of task "nope": want email, external, graphite_event, mcollective, nats, shell, slack, webhook, or one of a module such as acme::page`},
 	}
 	for _, tt := range tests {
 		env := &task.Env{Network: &tasktest.Network{}, Log: &tasktest.Log{}, Environ: func() []string { return nil }}

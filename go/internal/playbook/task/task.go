@@ -1,6 +1,6 @@
 // Package task runs the tasks of playbooks.
 //
-// A type of task is one file and one line in types.
+// A type of task is one file and one line in types. Users add types of their own with programs, see package extension.
 package task
 
 import (
@@ -16,6 +16,7 @@ import (
 
 	"choria.io/choria/go/client"
 	"choria.io/choria/go/ddl"
+	"choria.io/choria/go/internal/playbook/extension"
 	"choria.io/choria/go/internal/playbook/props"
 	"choria.io/choria/go/internal/streams"
 )
@@ -24,6 +25,7 @@ import (
 func types() map[string]func(*Env, *props.Props) attempter {
 	return map[string]func(*Env, *props.Props) attempter{
 		"email":          newEmail,
+		"external":       newProgram("external"),
 		"graphite_event": newGraphite,
 		"mcollective":    newRequest,
 		"nats":           newPublish,
@@ -69,6 +71,8 @@ type Env struct {
 	// Streams connects to the brokers of the network, for plain messages and for streams; nil: there is no network.
 	// The connection stays that of whoever gave it.
 	Streams func(context.Context) (*streams.Conn, error)
+
+	Modulepath []string // directories of modules, for the types that they add
 
 	Playbook string // the name of the one that was named on the command line
 
@@ -209,9 +213,12 @@ type plan struct {
 // prepare reads the properties of a task.
 func prepare(env *Env, typ string, properties map[string]any) (*plan, *Outcome, error) {
 	create, ok := types()[typ]
+	if !ok && extension.Qualified(typ) {
+		create, ok = newProgram(typ), true
+	}
 	if !ok {
 		names := slices.Sorted(maps.Keys(types()))
-		return nil, nil, fmt.Errorf("unknown type of task %q: want %s", typ, strings.Join(names, ", "))
+		return nil, nil, fmt.Errorf("unknown type of task %q: want %s, or one of a module such as acme::page", typ, strings.Join(names, ", "))
 	}
 	p := props.New("the "+typ+" task", properties)
 	o := &Outcome{
