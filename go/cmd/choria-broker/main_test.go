@@ -83,7 +83,7 @@ func TestProcess(t *testing.T) {
 	logfile, pidfile := filepath.Join(dir, "broker.log"), filepath.Join(dir, "broker.pid")
 	port, stats := labtest.Port(t), labtest.Port(t)
 	file := conf(t, site, "logfile = "+logfile, fmt.Sprintf("plugin.choria.network.client_port = %d", port),
-		fmt.Sprintf("plugin.choria.stats_port = %d", stats), "no.such.key = 1")
+		fmt.Sprintf("plugin.choria.stats_port = %d", stats), "no.such.key = 1", "plugin.choria.network.client_signer_cert = /x")
 
 	cmd := exec.Command(os.Args[0], "run", "--config", file, "--pid", pidfile)
 	cmd.Env = append(os.Environ(), runEnv+"=1")
@@ -101,6 +101,9 @@ func TestProcess(t *testing.T) {
 	until(t, "ready", func() bool { return strings.Contains(logged(), "broker is ready") })
 	if !strings.Contains(logged(), "no.such.key") {
 		t.Error("the unknown key is not logged")
+	}
+	if !strings.Contains(logged(), "plugin.choria.network.client_signer_cert: has no effect") {
+		t.Error("the setting without effect is not logged")
 	}
 	if pid, err := os.ReadFile(pidfile); err != nil || strings.TrimSpace(string(pid)) != strconv.Itoa(cmd.Process.Pid) {
 		t.Errorf("pid file: %q, %v; want %d", pid, err, cmd.Process.Pid)
@@ -196,6 +199,7 @@ func TestExitStatus(t *testing.T) {
 		{"bad peer", []string{"run", "--config", conf(t, site, "plugin.choria.network.peers = b2.example.net")}, 1, "", "plugin.choria.network.peers", ""},
 		{"port taken", []string{"run", "--config", conf(t, site, "plugin.choria.network.client_port = "+takenPort)}, 1, "", "plugin.choria.network.client_port: listen on 127.0.0.1:" + takenPort + ": address already in use", "another program has the port"},
 		{"statistics port taken", []string{"run", "--config", conf(t, site, "plugin.choria.stats_port = "+takenPort)}, 1, "", "statistics on 127.0.0.1:" + takenPort, "plugin.choria.stats_port"},
+		{"profiler port taken", []string{"run", "--config", conf(t, site, "plugin.choria.network.pprof_port = "+takenPort)}, 1, "", "plugin.choria.network.pprof_port: listen tcp 127.0.0.1:" + takenPort, "set another port"},
 		{"certificate of another CA", []string{"run", "--config", conf(t, site, "plugin.security.file.ca = "+other.Dir+"/ca.pem", "plugin.security.file.crl = "+other.Dir+"/crl.pem")}, 1, "", "broker.example.net.pem", ""},
 		{"no certificate", []string{"run", "--config", conf(t, site, "plugin.security.file.certificate = /no/such/file")}, 1, "", "/no/such/file", ""},
 		{"pid file", []string{"run", "--config", conf(t, site), "--pid", "/no/such/dir/pid"}, 1, "", "pid file: ", ""},

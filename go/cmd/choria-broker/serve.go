@@ -30,7 +30,7 @@ func serve(ctx context.Context, file, pid string) error {
 		return err
 	}
 	defer log.Close()
-	for _, w := range cfg.Warnings() {
+	for _, w := range append(cfg.Warnings(), warnUnsupported(cfg)...) {
 		log.Warn("configuration", "text", w)
 	}
 	if err := runBroker(ctx, cfg, pid, log); err != nil {
@@ -127,6 +127,7 @@ func runBroker(ctx context.Context, cfg *config.Config, pid string, log *daemon.
 		return runParts(gctx, parts)
 	})
 	g.Go(func() error { return stats.Run(gctx) })
+	g.Go(func() error { return profile(gctx, cfg.PprofPort, log.Logger) })
 	g.Go(func() error { return notify(gctx, b, log.Logger) })
 	return g.Wait()
 }
