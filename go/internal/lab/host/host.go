@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +31,7 @@ func Run(ctx context.Context, spec string, out io.Writer, log *slog.Logger) erro
 	if err != nil {
 		return err
 	}
-	h := &host{spec: s, log: log, slots: make(chan struct{}, connecting)}
+	h := &host{spec: s, log: log, slots: make(chan struct{}, connecting), pace: pacer{make(chan struct{}, dialing)}}
 	start := h.server
 	if s.Bare != nil {
 		b, err := newBare(s, log)
@@ -52,6 +51,7 @@ type host struct {
 	spec  *fleet.Spec
 	log   *slog.Logger
 	slots chan struct{} // holds a token for each node that connects
+	pace  pacer
 	ready atomic.Int64
 }
 
@@ -92,7 +92,7 @@ func (h *host) server(ctx context.Context, i int, ready func()) error {
 		Collectives: n.Collectives,
 		Brokers:     n.Brokers,
 		TLS:         &choria.TLS{CA: h.spec.Keys + "/ca.pem", Certificate: n.Certificate, Key: n.Key},
-		Dial:        dialFrom(n.Source),
+		Dial:        h.pace.dialFrom(n.Source),
 		Agents:      agents(h.spec.Agents),
 		Standard:    true,
 		Facts:       func() json.RawMessage { return n.Facts },
@@ -101,15 +101,6 @@ func (h *host) server(ctx context.Context, i int, ready func()) error {
 		Log:         h.log,
 	}
 	return s.Run(ctx)
-}
-
-// dialFrom returns a function that connects from an address, nil for any.
-func dialFrom(source string) func(context.Context, string, string) (net.Conn, error) {
-	if source == "" {
-		return nil
-	}
-	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
-	return d.DialContext
 }
 
 // report tells how many nodes are connected until all are.
