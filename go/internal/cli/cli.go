@@ -91,6 +91,8 @@ func commands() []func(*env, *kingpin.Application) {
 		addCspec,
 		addKV,
 		addStream,
+		addGovernor,
+		addElection,
 		addEvents,
 		addReplies,
 		addEnroll,
