@@ -58,7 +58,7 @@ func newAdapters(ctx context.Context, cfg *config.Config, id *security.Identity,
 			sink.Servers = s.Servers
 		}
 		sink.Metrics = reg
-		sink.Log = log.With("adapter", a.Name)
+		sink.Log = log.With("adapter", a.Name, "side", "sink")
 		a.Open = s.Sink(sink)
 		parts = append(parts, func(ctx context.Context) error {
 			if b != nil {
