@@ -82,10 +82,13 @@ class choria::policies (
   }
 
   if $server {
+    # The last is for agents without a file of their own, such as those that the server brings along: what is
+    # said for every agent is said for them too.
     $builtin = {
       'rpcutil'     => $rpcutil_policies,
       'choria_util' => $choria_util_policies,
       'scout'       => $scout_policies,
+      'default'     => [],
     }
     ($builtin.keys - $choria::policies.keys).each |$agent| {
       choria::policy { $agent:

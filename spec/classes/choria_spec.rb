@@ -51,6 +51,12 @@ RSpec.describe 'choria' do
     is_expected.to contain_file('/etc/choria/policies/rego/default.rego')
   end
 
+  it 'lets what is said for every agent hold for those that have no policy of their own' do
+    expect(content_of('/etc/choria/policies/default.policy'))
+      .to eq("policy default deny\n# of the agent default\n# of the site\n")
+    expect(content_of('/etc/choria/server.conf')).to include("plugin.actionpolicy.enable_default = true\n")
+  end
+
   it 'lets a policy be replaced without a restart' do
     notified = catalogue.resources.select do |resource|
       resource.type == 'File' && resource.title.start_with?('/etc/choria/policies') && resource[:notify]
