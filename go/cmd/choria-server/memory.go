@@ -5,6 +5,8 @@ import (
 	"os"
 	"runtime/debug"
 	"time"
+
+	"choria.io/choria/go/internal/daemon"
 )
 
 // Settings of the garbage collector for a daemon that is idle nearly always: the heap in use is some
@@ -24,25 +26,26 @@ func limitMemory() {
 	}
 }
 
-// smallInterval is how often keepSmall looks after what has been touched since.
+// smallInterval is how often a server that is never quiet gives memory back.
 const smallInterval = 5 * time.Minute
 
-// keepSmall gives back to the system what starting took, and then, from time to time, what requests
-// and the garbage collector brought in. Measured idle with TLS and statistics: 14.2 MB resident
-// without it, 5 to 10 with it, of which 3.2 are anonymous either way.
+// keepSmall gives back to the system what starting took, and then, whenever it has become quiet, what
+// requests brought in: garbage, stacks, and the parts of the program that answering them needs.
+// Measured idle with TLS and statistics: 14.2 MB resident without it, 5 to 10 with it, of which 3.2
+// are anonymous either way.
 func keepSmall(ctx context.Context) {
-	ticker := time.NewTicker(smallInterval)
-	defer ticker.Stop()
-	for {
-		debug.FreeOSMemory()
+	broken := false
+	unmap := func() {
+		if broken {
+			return
+		}
 		if err := unmapProgram(); err != nil {
 			complain(err) // as where /proc cannot be read; it will not become better
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
+			broken = true
 		}
 	}
+	debug.FreeOSMemory()
+	unmap()
+	trim := &daemon.Trim{Longest: smallInterval, After: unmap}
+	trim.Run(ctx)
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -234,13 +232,6 @@ func (p *pool) ended(pa *parent) {
 		pa.idle.Stop()
 	}
 	p.wake()
-	if p.live == 0 {
-		// What the requests took goes with the process that ran them.
-		go func() {
-			runtime.GC() // pools keep what they hold over one collection
-			debug.FreeOSMemory()
-		}()
-	}
 }
 
 // wake lets those who wait for room look again. mu is held.
