@@ -31,7 +31,7 @@ FUZZTIME ?= 2s
 # What publishes to NATS Streaming is a module of its own, for its dependencies.
 STAN := go/sinks/stan
 
-.PHONY: help setup build demo package repo forge test test-go test-fuzz test-ruby test-puppet test-puppet8 test-rubies test-packages test-packages-full test-puppetserver test-hosts test-full lint bench bench-full clean
+.PHONY: help setup build demo package repo forge test test-go test-fuzz test-ruby test-puppet test-playbooks8 test-puppet8 test-rubies test-packages test-packages-full test-puppetserver test-hosts test-full lint bench bench-full clean
 
 help:
 	@echo 'make build   choria, mco, choria-server and choria-broker in bin/'
@@ -70,7 +70,7 @@ forge:
 	@scripts/setup $(PACKAGE)
 	@scripts/forge
 
-test: lint test-go test-fuzz test-ruby test-puppet test-packages
+test: lint test-go test-fuzz test-ruby test-puppet test-playbooks8 test-packages
 
 lint:
 	@scripts/setup $(TESTS)
@@ -100,6 +100,11 @@ test-puppet: build
 test-packages:
 	@scripts/setup $(USERS)
 	@scripts/test-packages
+
+# What test-go did with playbooks on Puppet 7, once more on Puppet 8 and its Ruby.
+test-playbooks8:
+	@scripts/setup $(TESTS)
+	ruby=$$(scripts/puppet8) && CHORIA_RUBY=$$ruby go test -race -timeout 30m ./go/internal/playbook
 
 # What takes too long for every change.
 test-full: test test-puppet8 test-rubies test-packages-full test-puppetserver test-hosts

@@ -204,7 +204,7 @@ func TestErrors(t *testing.T) {
 		{"recursion", "stack level too deep", "choria.playbook/recursion", 0},
 		{"break", "break() from context where this is illegal", "choria.playbook/error", 42},
 		{"exit", "exit", "choria.playbook/exit", 0},
-		{"ruby", "undefined method `upcase' for nil:NilClass", "choria.playbook/error", 48},
+		{"ruby", "undefined method `upcase' for nil", "choria.playbook/error", 48},
 		{"resource", "Resource type not found: File", "choria.playbook/error", 51},
 	}
 	for _, tt := range tests {

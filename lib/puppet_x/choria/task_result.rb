@@ -8,8 +8,12 @@ module PuppetX
   module Choria
     # What a task did on one node or endpoint. Plans see it as Choria::TaskResult.
     class TaskResult
-      # Otherwise Puppet looks for the type of the object at every call, in a parser of types.
+      # Otherwise Puppet parses the name of the type at every call.
       include Puppet::Pops::Types::PuppetObject
+
+      def self.type
+        @type ||= Puppet::Pops::Types::TypeParser.singleton.parse('Choria::TaskResult')
+      end
 
       # @return [String] the node
       attr_reader :host
@@ -64,7 +68,12 @@ module PuppetX
         raise Error, "the output of the Puppet Task on #{host} is not JSON: #{e.message}"
       end
 
-      # The attributes of the object, as Puppet wants them.
+      # The type of the object, and its attributes, as Puppet wants them. A type that is only loaded, which
+      # Puppet would give otherwise, may have no members yet.
+      def _pcore_type
+        self.class.type
+      end
+
       def _pcore_init_hash
         { 'host' => host, 'result' => result }
       end

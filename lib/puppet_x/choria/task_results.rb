@@ -12,6 +12,10 @@ module PuppetX
       include Puppet::Pops::Types::Iterable
       include Puppet::Pops::Types::IteratorProducer
 
+      def self.type
+        @type ||= Puppet::Pops::Types::TypeParser.singleton.parse('Choria::TaskResults')
+      end
+
       # @return [Array<TaskResult>]
       attr_reader :results
 
@@ -93,7 +97,11 @@ module PuppetX
         Puppet::Pops::Types::Iterable.on(@results, TaskResult)
       end
 
-      # The attributes of the object, as Puppet wants them.
+      # The type of the object, and its attributes, as Puppet wants them: see TaskResult.
+      def _pcore_type
+        self.class.type
+      end
+
       def _pcore_init_hash
         { 'results' => results, 'exception' => exception }
       end
