@@ -15,9 +15,7 @@ import (
 // since nobody else has a file for it.
 const labCommand = "lab"
 
-// serveLab runs the nodes that a file of the lab describes. It leaves the garbage collector as it is:
-// marking thousands of nodes more often took a fifth of the processor time of a ping, and once they are
-// quiet nothing of the garbage stays.
+// serveLab runs the nodes that a file of the lab describes.
 func serveLab(ctx context.Context, spec, pid string) error {
 	remove, err := daemon.WritePIDFile(pid)
 	if err != nil {

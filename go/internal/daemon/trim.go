@@ -72,7 +72,7 @@ type trimmer struct {
 // collected soon anyway; who has allocated less than the second since memory was given back has little
 // more to give.
 const (
-	busyShare  = 64
+	busyShare  = 16
 	dirtyShare = 8
 )
 

@@ -14,7 +14,7 @@ func TestTrimmer(t *testing.T) {
 		{"still busy", 200 * mb, 90 * mb, false},
 		{"quiet", 200*mb + 1000, 90 * mb, true},
 		{"nothing since", 200*mb + 3000, 40 * mb, false},
-		{"little since", 204 * mb, 41 * mb, false},
+		{"little since", 202 * mb, 41 * mb, false},
 		{"a burst", 230 * mb, 60 * mb, false},
 		{"quiet again", 230*mb + 5000, 60 * mb, true},
 	}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,8 @@ type Identity struct {
 	trust *trust
 	tls   tlsSettings
 	log   *slog.Logger
+
+	serving atomic.Pointer[serving] // nil until ServerTLSFor is called
 }
 
 // For says for which kind of process an identity is loaded, since that decides the certificate

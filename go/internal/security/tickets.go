@@ -53,16 +53,30 @@ func (t *tickets) at(now time.Time, private any) ([][32]byte, error) {
 	return keys, nil
 }
 
+// serving is the configuration of ServerTLSFor, and what it was made from. All connections share it: one of its
+// own would be 4 kB of each.
+type serving struct {
+	own         *own
+	authorities *authorities
+	day         int64
+	config      *tls.Config
+}
+
 // ServerTLSFor is ServerTLS for a client that says hello, to be returned by GetConfigForClient. Sessions of
 // TLS 1.3 are resumed although this process, or another one with the same key, was started anew.
 func (i *Identity) ServerTLSFor(hello *tls.ClientHelloInfo) *tls.Config {
-	c := i.ServerTLS()
 	if !slices.Contains(hello.SupportedVersions, tls.VersionTLS13) {
-		return c
+		return i.ServerTLS()
 	}
-	own := i.own.get()
-	if keys, err := own.tickets.at(time.Now(), own.cert.PrivateKey); err == nil {
-		c.SetSessionTicketKeys(keys)
+	now := time.Now()
+	next := &serving{own: i.own.get(), authorities: i.trust.authorities.get(), day: now.Unix() / 86400}
+	if s := i.serving.Load(); s != nil && s.own == next.own && s.authorities == next.authorities && s.day == next.day {
+		return s.config
 	}
-	return c
+	next.config = i.ServerTLS()
+	if keys, err := next.own.tickets.at(now, next.own.cert.PrivateKey); err == nil {
+		next.config.SetSessionTicketKeys(keys)
+	}
+	i.serving.Store(next)
+	return next.config
 }

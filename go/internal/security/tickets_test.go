@@ -79,3 +79,28 @@ func TestTicketKeys(t *testing.T) {
 		t.Error("keys were made of what cannot be exported")
 	}
 }
+
+// TestServerTLSFor holds that connections share a configuration until the CA file changes.
+func TestServerTLSFor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	o, _ := s.issue(pki.Request{Name: "broker"})
+	o.For = ForBroker
+	id := mustNew(t, o)
+	hello := &tls.ClientHelloInfo{SupportedVersions: []uint16{tls.VersionTLS13, tls.VersionTLS12}}
+	first := id.ServerTLSFor(hello)
+	if again := id.ServerTLSFor(hello); again != first {
+		t.Error("each connection has a configuration of its own")
+	}
+	if old := id.ServerTLSFor(&tls.ClientHelloInfo{SupportedVersions: []uint16{tls.VersionTLS12}}); old == first {
+		t.Error("TLS 1.2 shares the keys of tickets")
+	}
+	a, err := loadAuthorities(o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id.trust.authorities.value.Store(a)
+	if id.ServerTLSFor(hello).ClientCAs != a.roots {
+		t.Error("the CA of before is trusted")
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +26,14 @@ const connecting = 32
 // reportInterval is how often the number of connected nodes is told.
 const reportInterval = 200 * time.Millisecond
 
+// The garbage collector leaves holes between what stays of the nodes, and fills them with the next ones: the more
+// often it runs while they connect, the fewer remain. Measured with 750 nodes: 38 kB of holes for each with 100 %.
+// Later it only takes time: a fifth of the processor time of a ping with 50 %.
+const (
+	gcConnecting = 25
+	gcConnected  = 100
+)
+
 // Run runs what the file spec describes until ctx ends, and writes to out how many nodes are connected, a
 // number on each line.
 func Run(ctx context.Context, spec string, out io.Writer, log *slog.Logger) error {
@@ -39,6 +49,9 @@ func Run(ctx context.Context, spec string, out io.Writer, log *slog.Logger) erro
 			return err
 		}
 		start = b.connect
+	}
+	if os.Getenv("GOGC") == "" {
+		defer debug.SetGCPercent(debug.SetGCPercent(gcConnecting))
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return h.report(ctx, out) })
@@ -122,6 +135,9 @@ func (h *host) report(ctx context.Context, out io.Writer) error {
 		if _, err := fmt.Fprintln(out, n); err != nil {
 			return fmt.Errorf("tell how many nodes are connected: %w", err)
 		}
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcConnected)
 	}
 	return nil
 }
