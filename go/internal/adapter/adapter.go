@@ -147,6 +147,10 @@ func (a *Adapter) Run(ctx context.Context) error {
 		}
 		defer a.spill.close()
 		a.spill.observe(a)
+		if a.spill.killed {
+			a.Log.Warn("the process before this one did not end in order: what it had received, and neither published nor written to disk, is lost",
+				"spilled", a.spill.waiting())
+		}
 	}
 	defer a.closeSinks()
 	for n := range a.OutputWorkers {

@@ -151,7 +151,9 @@ func newAdapter(ingest, sink string) *Adapter {
 		Workers: 2, OutputWorkers: 2, Metrics: metrics.New(), Log: slog.New(slog.DiscardHandler),
 		Ingest: transport.Options{Servers: []string{ingest}, ConnectTimeout: 30 * time.Second},
 	}
-	a.Open = func(int) (Sink, error) { return OpenStreams("sink.%s", transport.Options{Servers: []string{sink}}), nil }
+	a.Open = func(int) (Sink, error) {
+		return OpenStreams("sink.%s", transport.Options{Servers: []string{sink}}), nil
+	}
 	return a
 }
 

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -28,6 +29,7 @@ const (
 
 	recordHead = 8 // length and CRC-32 (IEEE) of what follows, big endian
 	segmentExt = ".spill"
+	markName   = "in-use"
 )
 
 var (
@@ -38,9 +40,11 @@ var (
 // A spill is messages on disk, in files that are named by ascending numbers. One that was written to
 // by an earlier process is only read. Nil is one that is always empty.
 type spill struct {
-	dir  string
-	max  int64
-	wake chan struct{} // has room for one: messages came
+	dir    string
+	max    int64
+	wake   chan struct{} // has room for one: messages came
+	mark   *os.File      // that is there, and locked, while a process uses the directory
+	killed bool          // the process before this one did not end in order
 
 	mu       sync.Mutex
 	segments []*segment // the oldest first
@@ -68,9 +72,36 @@ func openSpill(dir string, max int64) (*spill, error) {
 		return nil, fmt.Errorf("spill: %w", err)
 	}
 	s := &spill{dir: dir, max: max, wake: make(chan struct{}, 1), since: time.Now()}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
+	if err := s.claim(); err != nil {
 		return nil, fmt.Errorf("spill: %w", err)
+	}
+	if err := s.find(); err != nil {
+		s.close()
+		return nil, fmt.Errorf("spill: %w", err)
+	}
+	return s, nil
+}
+
+// claim makes sure that no other process uses the directory, and finds out how the last one ended.
+func (s *spill) claim() error {
+	path := filepath.Join(s.dir, markName)
+	_, err := os.Lstat(path)
+	s.killed = err == nil
+	if s.mark, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return err
+	}
+	if err := syscall.Flock(int(s.mark.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		s.mark.Close()
+		return fmt.Errorf("%s: used by another process", s.dir)
+	}
+	return nil
+}
+
+// find reads the files that are there.
+func (s *spill) find() error {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return err
 	}
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), segmentExt)
@@ -78,9 +109,9 @@ func openSpill(dir string, max int64) (*spill, error) {
 		if !ok || err != nil {
 			continue
 		}
-		seg := &segment{number: number, path: filepath.Join(dir, e.Name())}
+		seg := &segment{number: number, path: filepath.Join(s.dir, e.Name())}
 		if err := seg.scan(); err != nil {
-			return nil, fmt.Errorf("spill: %w", err)
+			return err
 		}
 		s.segments = append(s.segments, seg)
 		s.bytes += seg.size
@@ -92,7 +123,7 @@ func openSpill(dir string, max int64) (*spill, error) {
 		}
 		return 1
 	})
-	return s, s.trim()
+	return s.trim()
 }
 
 // scan finds the messages of a segment. What a process that was killed has written in part is not
@@ -222,10 +253,25 @@ func (s *spill) grow() error {
 	if err != nil {
 		return err
 	}
+	// A file that nobody finds after a loss of power would be as bad as none.
+	if err := syncDir(s.dir); err != nil {
+		_ = f.Close()
+		_ = os.Remove(path)
+		return err
+	}
 	s.closeTail()
 	s.tail = f
 	s.segments = append(s.segments, &segment{number: next, path: path})
 	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
 }
 
 // closeTail ends writing to the last segment. s.mu is held.
@@ -333,4 +379,6 @@ func (s *spill) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closeTail()
+	_ = os.Remove(s.mark.Name()) // before the lock goes with the file
+	_ = s.mark.Close()
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -61,7 +62,7 @@ func wantIDs(t testing.TB, got []string, from, to int) {
 
 func files(t testing.TB, dir string) []string {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	names, err := filepath.Glob(filepath.Join(dir, "*"+segmentExt+"*"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +101,51 @@ func TestSpillBounded(t *testing.T) {
 	wantIDs(t, take(t, s), 0, 3)
 	fill(t, s, 3, 6, 1000)
 	wantIDs(t, take(t, s), 3, 6)
+}
+
+// TestSpillDiskFull writes to a disk that is full, to go on when it is not any more.
+func TestSpillDiskFull(t *testing.T) {
+	s := mustOpen(t, t.TempDir(), 0)
+	fill(t, s, 0, 2, 100)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	good := s.tail
+	s.tail = full
+	if err := s.append([]Message{{ID: "x", Data: make([]byte, 100)}}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("error %v; want that there is no space", err)
+	}
+	if s.waiting() != 2 {
+		t.Errorf("%d messages; want the 2 that were taken", s.waiting())
+	}
+	s.tail = good
+	fill(t, s, 2, 4, 100)
+	wantIDs(t, take(t, s), 0, 4)
+}
+
+// TestSpillUsed refuses a directory that somebody uses, and knows one whose process was killed.
+func TestSpillUsed(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir, 0)
+	if s.killed {
+		t.Error("nobody was killed")
+	}
+	if _, err := openSpill(dir, 0); err == nil || !strings.Contains(err.Error(), "used by another process") {
+		t.Errorf("error %v", err)
+	}
+	if err := s.mark.Close(); err != nil { // as the kernel does
+		t.Fatal(err)
+	}
+	again := mustOpen(t, dir, 0)
+	if !again.killed {
+		t.Error("not known that the last one was killed")
+	}
+	again.close()
+	if s := mustOpen(t, dir, 0); s.killed {
+		t.Error("the last one ended in order")
+	}
 }
 
 // TestSpillCut reads what a process has left that was killed while it wrote.

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -8,11 +9,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"choria.io/choria/go/internal/adapter"
 	"choria.io/choria/go/internal/cli"
 	"choria.io/choria/go/internal/lab/labtest"
+	"choria.io/choria/go/internal/metrics"
+	"choria.io/choria/go/internal/security"
+	"choria.io/choria/go/internal/transport"
 	"choria.io/choria/go/internal/vectors"
 )
 
@@ -80,6 +86,47 @@ func TestRepliesOfAdapters(t *testing.T) {
 	if r := replies[1]; r.Sender != "n2" || r.Statuscode != 1 || r.Statusmsg != "it is so" || r.Action != "ping" || r.Data["pong"] != 1 || r.Requestid != id {
 		t.Errorf("reply: %+v", r)
 	}
+}
+
+// TestRepliesByAdapter has a running adapter carry replies, which come on a subject that no stream has,
+// into a stream, from which they are read.
+func TestRepliesByAdapter(t *testing.T) {
+	site := labtest.TLSBroker(t, "plugin.choria.network.stream.store", t.TempDir())
+	libdir := writeDemoDDL(t, site.Dir)
+	startNodes(t, site)
+	configs := writeConfigs(t, site, libdir)
+	connect := transport.Options{
+		Servers: []string{site.URL}, TLS: site.Identity(t, "adapter.example.net", security.ForServer).ClientTLS(), ConnectTimeout: 30 * time.Second,
+	}
+	ready := make(chan struct{})
+	a := &adapter.Adapter{
+		Name: "replies", Identity: "adapter.example.net", Kind: adapter.Replies, Subject: "mcollective.async.>", DeadLetters: "dead",
+		Ingest: connect, Open: func(int) (adapter.Sink, error) { return adapter.OpenStreams("kept.%s", connect), nil },
+		SpillDir: t.TempDir(), Metrics: metrics.New(), Ready: func() { close(ready) },
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the adapter ended with %v", err)
+		}
+	})
+	select {
+	case <-ready:
+	case <-time.After(time.Minute):
+		t.Fatal("the adapter is not ready")
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "adapter"),
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("CHORIA_CONFIG", filepath.Join(configs, "client.cfg"))
+			e.Setenv("MCOLLECTIVE_CERTNAME", "alice.mcollective")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "keep": keep},
+	})
 }
 
 func FuzzReply(f *testing.F) {

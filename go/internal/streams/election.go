@@ -124,8 +124,9 @@ func (e *Election) keep(ctx context.Context, done <-chan struct{}, ttl time.Dura
 		case <-time.After(ttl / renewals):
 		case <-taken: // an attempt says so for certain
 		}
-		// The value lives from when the broker has it, which is not before it was sent.
-		end := since.Add(ttl - ttl/renewals/2)
+		// The value lives from when the broker has it, which is not before it was sent. The last third is for
+		// who leads to come to an end.
+		end := since.Add(ttl - ttl/3)
 		attempt, cancel := context.WithDeadline(context.WithoutCancel(ctx), end)
 		sent := time.Now()
 		next, err := e.Bucket.Update(attempt, e.Name, []byte(e.Self), revision)
