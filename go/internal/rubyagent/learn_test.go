@@ -97,11 +97,13 @@ end
 		"data/heavy_data.rb": `module MCollective; module Data; class Heavy_data < Base
   activate_when { PluginManager["heavy_agent"] }
   query do |q|
+    require "mcollective/util/heavy" if q == "load"
     begin
-      require "mcollective/util/heavy" if q == "load"
       sleep 60 if q == "sleep"
     rescue StandardError
       raise "was told of the time in the wrong way"
+    rescue Exception # as Puppet does
+      raise "something else"
     end
     result[:x] = q.nil? ? "none" : Agent::Heavy.twice(q.size)
   end

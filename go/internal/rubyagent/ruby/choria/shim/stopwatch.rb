@@ -13,23 +13,40 @@ module Choria
       end
 
       # Runs the block for at most so many seconds. What takes longer is a Timeout::Error.
-      def limit(seconds)
-        ended = false
-        lock = Mutex.new
-        caller = Thread.current
-        guard = Thread.new do
-          expire(seconds)
-          lock.synchronize { caller.raise(Expired) unless ended }
-        end
-        yield
+      def limit(seconds, &block)
+        @expired = false
+        # Nowhere but in the block itself.
+        result = Thread.handle_interrupt(Expired => :never) { guarded(seconds, &block) }
+        raise(Expired) if @expired
+
+        result
       rescue Expired
         raise(Timeout::Error, "took more than #{seconds} seconds")
-      ensure
-        lock.synchronize { ended = true }
-        guard.kill
       end
 
       private
+
+      def guarded(seconds, &block)
+        guard, disarm = arm(seconds, Thread.current)
+        Thread.handle_interrupt(Expired => :immediate, &block)
+      rescue Expired, StandardError
+        # Some libraries do rescue everything, and raise errors of their own instead.
+        raise unless @expired
+      ensure
+        disarm.call
+        guard.kill
+      end
+
+      # Starts a thread that interrupts another one when the time is up, unless it is disarmed before.
+      def arm(seconds, target)
+        lock = Mutex.new
+        armed = true
+        guard = Thread.new do
+          expire(seconds)
+          lock.synchronize { target.raise(Expired) if (@expired = armed) }
+        end
+        [guard, -> { lock.synchronize { armed = false } }]
+      end
 
       # Returns when the time is up.
       def expire(seconds)
