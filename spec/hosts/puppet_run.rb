@@ -1,0 +1,46 @@
+# frozen_string_literal: true
+
+require 'psych'
+
+# What one run of Puppet did, from its report.
+class PuppetRun
+  attr_reader :status, :output
+
+  def initialize(status, output, report)
+    @status = status
+    @output = output
+    # The report is of objects of Puppet; their attributes are all that is wanted.
+    tree = Psych.parse(report)
+    tree.each { |node| node.tag = nil if node.respond_to?(:tag=) && node.tag&.start_with?('!ruby/') }
+    @resources = tree.to_ruby['resource_statuses']
+  end
+
+  # The exit status says whether something was changed, and whether something failed.
+  def ok?
+    [0, 2].include?(status)
+  end
+
+  # What was changed, such as File[/etc/choria/server.conf]; scheduled refreshes are not changes.
+  def changed
+    names { |resource| resource['changed'] }
+  end
+
+  def failed
+    names { |resource| resource['failed'] || resource['failed_to_restart'] }
+  end
+
+  def skipped
+    names { |resource| resource['skipped'] }
+  end
+
+  # The services that were restarted because something else was changed.
+  def restarted
+    names { |resource| resource['restarted'] }.grep(/\AService\[/)
+  end
+
+  private
+
+  def names
+    @resources.select { |_, resource| yield resource }.keys.sort
+  end
+end
