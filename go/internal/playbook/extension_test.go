@@ -54,7 +54,8 @@ func TestExampleExtensions(t *testing.T) {
 	if data, err := os.ReadFile(filepath.Join(dir, "times%2eweb.json")); err != nil || string(data) != "2" {
 		t.Errorf("remembered %q, %v; want 2", data, err)
 	}
-	if _, failure, log := run("jo", "nobody"); failure != "1 of 2 people were paged" || !strings.Contains(log, "Try 1 of 2 failed") {
+	if _, failure, log := run("jo", "nobody"); failure != "1 of 2 people were paged" || !strings.Contains(log, "Try 1 of 2 failed") ||
+		!strings.Contains(log, "Failed result from nobody: nobody was not paged: unknown") {
 		t.Errorf("somebody who cannot be paged: %q\n%s", failure, log)
 	}
 	if data, err := os.ReadFile(filepath.Join(dir, "maintenance%2eweb.json.lock")); err != nil || string(data) != "{}" {

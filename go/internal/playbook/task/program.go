@@ -61,6 +61,11 @@ func (t *program) attempt(ctx context.Context, env *Env) attempt {
 		failure := &Failure{Msg: message, Kind: KindTask, Details: map[string]any{"program": t.Path}}
 		return attempt{results: []Result{{Host: "localhost", Error: failure}}, message: message}
 	}
+	for _, r := range answer.Results {
+		if r.Error != nil {
+			env.Log.Warning("Failed result from %s: %s", r.Host, r.Error.Msg)
+		}
+	}
 	return t.judge(&answer)
 }
 
