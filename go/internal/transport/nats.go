@@ -70,8 +70,10 @@ func (c *Conn) natsOptions(d *firstDial) nats.Options {
 		if dial == nil {
 			dial = new(net.Dialer).DialContext
 		}
+		c.last.hangUp()
 		conn, err := dial(ctx, network, address)
 		d.dialed(conn, err)
+		c.last.dialed(conn, err)
 		return conn, err
 	})
 	return n
@@ -126,6 +128,32 @@ func (d *firstDial) finish() (aborted bool, err error) {
 	return d.aborted, d.err
 }
 
+// A lastDial is the socket that was dialled last. When a broker takes a connection and then does not welcome us
+// in time the library begins anew and leaves the socket as it is: the broker would have it for as long as the
+// garbage collector sees no reason to look.
+type lastDial struct {
+	mu   sync.Mutex
+	conn net.Conn
+	err  error // why there is no socket
+}
+
+func (l *lastDial) dialed(conn net.Conn, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conn, l.err = conn, err
+}
+
+// hangUp closes the socket, and returns why there was none. It is called when there is no connection.
+func (l *lastDial) hangUp() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn != nil {
+		l.conn.Close() // also when it was closed before
+		l.conn = nil
+	}
+	return l.err
+}
+
 // connected remembers the broker in use.
 func (c *Conn) connected(nc *nats.Conn) {
 	s := redact(nc.ConnectedUrl())
@@ -160,11 +188,15 @@ func (c *Conn) disconnected(_ *nats.Conn, err error) {
 // counting from 1. It returns how long to wait before they are tried again.
 func (c *Conn) beforeRetry(n int) time.Duration {
 	delay := reconnectBackoff.delay(n)
+	reason := c.last.hangUp()
 	nc := c.nc.Load()
 	if n == 1 || nc == nil || c.life.Err() != nil {
 		return delay
 	}
-	c.unreachable(c.life, n-1, delay, nc.LastError())
+	if err := nc.LastError(); err != nil {
+		reason = err // what happened after the dialling
+	}
+	c.unreachable(c.life, n-1, delay, reason)
 	if c.options.Lookup != nil {
 		ctx, cancel := context.WithTimeout(c.life, lookupTimeout)
 		defer cancel()

@@ -97,6 +97,7 @@ type Conn struct {
 	nc      atomic.Pointer[nats.Conn] // nil only until the first connection is made
 	dialing atomic.Pointer[firstDial] // of the attempt under way, or the last
 	server  atomic.Pointer[string]    // see Server
+	last    lastDial
 
 	mu     sync.Mutex
 	subs   map[*Sub]struct{}

@@ -4,12 +4,16 @@ import (
 	"context"
 	"net"
 	"sync"
+	"time"
 )
 
 // dialing is how many connections to brokers a process makes at once. Real nodes have a processor each and
 // may all come back at one moment; here thousands share one, and if they all shook hands at once, each would
 // get so little of it that all exceed the time that a connection may take, and begin anew.
 const dialing = 64
+
+// turn is the longest that a connection may take: as long as nodes wait for one step of it, twice.
+const turn = 4 * time.Second
 
 // A pacer lets so many connections be made at a time.
 type pacer struct {
@@ -33,15 +37,18 @@ func (p pacer) dialFrom(source string) func(context.Context, string, string) (ne
 			<-p.slots
 			return nil, err
 		}
-		return &pacedConn{Conn: conn, slots: p.slots}, nil
+		c := &pacedConn{Conn: conn, slots: p.slots}
+		c.late = time.AfterFunc(turn, func() { c.made.Do(c.free) })
+		return c, nil
 	}
 }
 
-// A pacedConn gives its turn back when it is made, or closed.
+// A pacedConn gives its turn back when it is made, or closed, or takes too long.
 type pacedConn struct {
 	net.Conn
 	slots chan struct{}
 	made  sync.Once
+	late  *time.Timer
 }
 
 // Types of TLS records. Source: RFC 8446 section 5.1.
@@ -54,15 +61,20 @@ const (
 // handshake; in TLS 1.3 the last of those begins with a record of the other type.
 func (c *pacedConn) Write(data []byte) (int, error) {
 	if len(data) > 0 && data[0] != recordHandshake && data[0] != recordChangeCipherSpec {
-		c.made.Do(c.free)
+		c.over()
 	}
 	return c.Conn.Write(data)
 }
 
 // Close implements net.Conn.
 func (c *pacedConn) Close() error {
-	c.made.Do(c.free)
+	c.over()
 	return c.Conn.Close()
+}
+
+func (c *pacedConn) over() {
+	c.late.Stop()
+	c.made.Do(c.free)
 }
 
 func (c *pacedConn) free() { <-c.slots }
