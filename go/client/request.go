@@ -269,7 +269,11 @@ func (r *Run) send(ctx context.Context, from, to int) error {
 			return err
 		}
 	}
-	return r.conn.Flush(ctx)
+	err := r.conn.Flush(ctx)
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: %w", ErrConnectionLost, err) // there may be another one by now
+	}
+	return err
 }
 
 // publish hands one message to the broker.
@@ -277,8 +281,11 @@ func (r *Run) publish(ctx context.Context, p publication) error {
 	for {
 		restored, _ := r.client.restoration()
 		err := p.publish(r.conn)
-		if err == nil || r.conn.Server() != "" {
+		switch {
+		case err == nil, errors.Is(err, transport.ErrTooLarge):
 			return err
+		case r.conn.Server() != "": // there is another one by now, or nobody has noticed
+			return fmt.Errorf("%w: %w", ErrConnectionLost, err)
 		}
 		select {
 		case <-restored:

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"iter"
 	"slices"
 	"sync"
@@ -286,7 +287,7 @@ func (r *Run) wait(ctx context.Context, sent <-chan sending, limit time.Duration
 		case s := <-sent:
 			r.stats.PublishTime += s.took
 			if s.err != nil {
-				if ctx.Err() == nil && !r.lost() {
+				if ctx.Err() == nil && !r.lost() && !errors.Is(s.err, ErrConnectionLost) {
 					r.err = s.err
 					return false
 				}
