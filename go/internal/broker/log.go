@@ -1,10 +1,12 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -40,9 +42,48 @@ func (l *natsLogger) Noticef(format string, v ...any) {
 }
 
 func (l *natsLogger) Warnf(format string, v ...any) {
-	if text := fmt.Sprintf(format, v...); l.isNew(text) {
-		l.log.Warn("nats", "text", text)
+	l.say(slog.LevelWarn, fmt.Sprintf(format, v...))
+}
+
+// ofBroker matches what the server says of a connection with another broker: its address, the kind, as
+// in rid:12, and the text.
+var ofBroker = regexp.MustCompile(`^(\S+) - ([rgl]id)\w*:\d+ - (.+)$`)
+
+// kinds are those kinds.
+var kinds = map[string]string{"rid": "cluster", "gid": "gateway", "lid": "leafnode"}
+
+// cures are what to do about some of these texts, of which they are parts.
+var cures = []struct{ part, cure string }{
+	{"first record does not look like a TLS handshake", "plugin.choria.network.peer_tls has to be the same on all brokers"},
+	{"certificate is valid for", "the list of peers has to name brokers as their certificates do"},
+	{"certificate signed by unknown authority", "brokers have to trust the same authority: plugin.security.file.ca"},
+}
+
+// say gives a warning or an error to the log, unless it was said of late.
+func (l *natsLogger) say(level slog.Level, text string) {
+	ctx := context.Background() // which the server does not have
+	m := ofBroker.FindStringSubmatch(text)
+	if m == nil {
+		if l.isNew(text) {
+			l.log.Log(ctx, level, "nats", "text", text)
+		}
+		return
 	}
+	peer, kind, why := m[1], kinds[m[2]], m[3]
+	host, _, err := net.SplitHostPort(peer)
+	if err != nil {
+		host = peer
+	}
+	if !l.isNew(kind + " " + host + " " + why) { // each attempt has another port
+		return
+	}
+	attrs := []any{"kind", kind, "peer", peer, "err", why}
+	for _, c := range cures {
+		if strings.Contains(why, c.part) {
+			attrs = append(attrs, "cure", c.cure)
+		}
+	}
+	l.log.Log(ctx, level, "trouble with another broker", attrs...)
 }
 
 // unreachable are the errors of the server about other brokers, by how their formats begin. The last
@@ -65,9 +106,7 @@ func (l *natsLogger) Errorf(format string, v ...any) {
 			return
 		}
 	}
-	if text := fmt.Sprintf(format, v...); l.isNew(text) {
-		l.log.Error("nats", "text", text)
-	}
+	l.say(slog.LevelError, fmt.Sprintf(format, v...))
 }
 
 // dialError returns address and reason of an error of a connection that was not made.

@@ -7,6 +7,7 @@ import (
 
 	"choria.io/choria/go/internal/broker"
 	"choria.io/choria/go/internal/lab/labtest"
+	"choria.io/choria/go/internal/security"
 )
 
 // TestUnreachable holds that a broker that cannot be reached is named once, in words, however often it
@@ -37,4 +38,24 @@ func TestUnreachable(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPeersWithAndWithoutTLS holds that what makes two brokers not understand each other is said with its cure.
+func TestPeersWithAndWithoutTLS(t *testing.T) {
+	site := labtest.NewSite(t)
+	ports := [2]int{labtest.Port(t), labtest.Port(t)}
+	logger, logged := newLog()
+	for i := range ports {
+		name := fmt.Sprintf("b%d.example.net", i)
+		o := broker.Options{Security: site.Identity(t, name, security.ForBroker)}
+		if i == 0 {
+			o.Log = logger
+		}
+		labtest.RunBroker(t, labtest.BrokerConfig(t, "identity", name, network+"peers", fmt.Sprintf("127.0.0.1:%d,127.0.0.1:%d", ports[0], ports[1]),
+			network+"peer_port", fmt.Sprint(ports[i]), network+"peer_tls", fmt.Sprint(i == 0)), o)
+	}
+	until(t, "the trouble is named", func() bool {
+		return strings.Contains(logged.String(), `msg="trouble with another broker" kind=cluster peer=127.0.0.1:`) &&
+			strings.Contains(logged.String(), `cure="plugin.choria.network.peer_tls has to be the same on all brokers"`)
+	})
 }
