@@ -5,6 +5,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"path/filepath"
 
 	"choria.io/choria/go/agent"
 	"choria.io/choria/go/choria"
@@ -40,23 +41,31 @@ func greet(_ context.Context, req *agent.Request, reply *agent.Reply) error {
 	return nil
 }
 
-// A program that answers "choria rpc greeter greet name=World".
-func Example() {
+// newGreeter returns a node that has the agent. Its keys are in a directory, by its name.
+func newGreeter(identity, broker, dir string) (*choria.Server, error) {
 	description, err := ddl.Parse([]byte(greeterDDL))
 	if err != nil {
-		log.Fatal(err)
+		return nil, err
 	}
-	server := &choria.Server{
-		Identity:    "greeter1.example.net",
+	return &choria.Server{
+		Identity:    identity,
 		Collectives: []string{"mcollective"},
-		Brokers:     []string{"broker.example.net:4222"},
+		Brokers:     []string{broker},
 		TLS: &choria.TLS{
-			CA:          "/etc/greeter/ca.pem",
-			Certificate: "/etc/greeter/cert.pem",
-			Key:         "/etc/greeter/key.pem",
+			CA:          filepath.Join(dir, "ca.pem"),
+			Certificate: filepath.Join(dir, identity+".pem"),
+			Key:         filepath.Join(dir, identity+".key"),
 		},
 		Agents:    []*agent.Agent{{DDL: description, Actions: map[string]agent.Action{"greet": greet}}},
 		Authorize: func(r *agent.Request) bool { return r.Agent == "greeter" || r.Action == "ping" },
+	}, nil
+}
+
+// A program that answers "choria rpc greeter greet name=World".
+func Example() {
+	server, err := newGreeter("greeter1.example.net", "broker.example.net:4222", "/etc/greeter")
+	if err != nil {
+		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -54,21 +54,12 @@ func newNetwork(t *testing.T) *network {
 func (n *network) server(identity string) *choria.Server {
 	n.t.Helper()
 	n.site.Issue(n.t, pki.Request{Name: identity})
-	description, err := ddl.Parse([]byte(greeterDDL))
+	s, err := newGreeter(identity, strings.TrimPrefix(n.site.URL, "nats://"), n.site.Dir)
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	return &choria.Server{
-		Identity: identity,
-		Brokers:  []string{strings.TrimPrefix(n.site.URL, "nats://")},
-		TLS: &choria.TLS{
-			CA:          n.site.Dir + "/ca.pem",
-			Certificate: n.site.Dir + "/" + identity + ".pem",
-			Key:         n.site.Dir + "/" + identity + ".key",
-		},
-		Agents:    []*agent.Agent{{DDL: description, Actions: map[string]agent.Action{"greet": greet}}},
-		Authorize: func(r *agent.Request) bool { return r.Action != "get_fact" || r.Caller == "choria=rip.mcollective" },
-	}
+	s.Authorize = func(r *agent.Request) bool { return r.Action != "get_fact" || r.Caller == "choria=rip.mcollective" }
+	return s
 }
 
 // run runs a server until the test ends, or stop is called.
