@@ -23,13 +23,19 @@ func streamSite(t *testing.T) (site *labtest.Site, configs string) {
 	return site, writeConfigs(t, site, t.TempDir())
 }
 
-// TestStreamScripts runs the transcripts in testdata/streams against a broker with streams, and
-// $PLAIN names the configuration for one without.
+// TestStreamScripts runs transcripts against a broker with streams, and $PLAIN names the configuration
+// for one without. Those in a directory run at the same time: one broker for each.
 func TestStreamScripts(t *testing.T) {
+	for _, dir := range []string{"streams", "governors"} {
+		t.Run(dir, func(t *testing.T) { streamScripts(t, filepath.Join("testdata", dir)) })
+	}
+}
+
+func streamScripts(t *testing.T, dir string) {
 	_, configs := streamSite(t)
 	plain := writeConfigs(t, labtest.TLSBroker(t), t.TempDir())
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "streams"),
+		Dir: dir,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CHORIA_CONFIG", filepath.Join(configs, "client.cfg"))
 			e.Setenv("PLAIN", filepath.Join(plain, "client.cfg"))
