@@ -21,8 +21,7 @@ import (
 // Provider is what descriptions of external agents have as provider.
 const Provider = "external"
 
-// activationLimit is how long a program may take to say whether it works on this node.
-// Source: rpc section 5.
+// activationLimit is the default of Runner.ActivationLimit. Source: rpc section 5.
 const activationLimit = 2 * time.Second
 
 // A Runner runs external agents.
@@ -33,6 +32,9 @@ type Runner struct {
 
 	// Facts returns the facts of the node, one JSON object. Nil means none.
 	Facts func() json.RawMessage
+
+	// ActivationLimit is how long a program may take to say whether it works on this node. Zero means 2 s.
+	ActivationLimit time.Duration
 
 	Log *slog.Logger // nil discards
 }
@@ -136,7 +138,11 @@ const (
 
 // activate asks a program whether it works on this node.
 func (r *Runner) activate(ctx context.Context, f hotload.File, path string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, activationLimit)
+	limit := r.ActivationLimit
+	if limit <= 0 {
+		limit = activationLimit
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var reply struct {
 		Activate bool `json:"activate"`
@@ -150,6 +156,9 @@ func (r *Runner) activate(ctx context.Context, f hotload.File, path string) (boo
 			f.Kind:     f.Name,
 		},
 	})
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", hotload.ErrLater, err) // the machine may have had too much to do
+	}
 	return reply.Activate, err
 }
 

@@ -46,6 +46,7 @@ type host struct {
 	t       *testing.T
 	dir     string // of agents
 	watcher *hotload.Watcher
+	runner  *externalagent.Runner
 	log     *logBuffer
 	agents  map[string]*agent.Agent
 	data    map[string]*agent.DataPlugin
@@ -74,14 +75,13 @@ func newHost(t *testing.T, lib string) *host {
 		agents: make(map[string]*agent.Agent), data: make(map[string]*agent.DataPlugin),
 	}
 	log := slog.New(slog.NewTextHandler(h.log, nil))
-	h.watcher = &hotload.Watcher{
-		Dirs: []string{lib}, Host: h, Log: log,
-		Providers: []hotload.Provider{&externalagent.Runner{
-			ConfigFile: "/etc/choria/server.conf",
-			Facts:      func() json.RawMessage { return json.RawMessage(`{"country":"mt"}`) },
-			Log:        log,
-		}},
+	h.runner = &externalagent.Runner{
+		ConfigFile:      "/etc/choria/server.conf",
+		Facts:           func() json.RawMessage { return json.RawMessage(`{"country":"mt"}`) },
+		ActivationLimit: patience,
+		Log:             log,
 	}
+	h.watcher = &hotload.Watcher{Dirs: []string{lib}, Host: h, Log: log, Providers: []hotload.Provider{h.runner}, Interval: time.Millisecond}
 	return h
 }
 
@@ -334,19 +334,39 @@ func TestActivation(t *testing.T) {
 	h := newHost(t, "")
 	h.write("x.json", describe("x", "1.0.0"), 0o644)
 	for body, want := range map[string]bool{
-		`echo '{"activate":true}' > "$2"`:            true,
-		`echo '{"activate":false}' > "$2"`:           false,
-		`echo '{}' > "$2"`:                           false,
-		`echo '{"activate":"yes"}' > "$2"`:           false,
-		`echo no > "$2"`:                             false,
-		`echo '{"activate":true}' > "$2"; exit 1`:    false,
-		`echo '{"activate":true}' > "$2"; sleep 600`: false,
+		`echo '{"activate":true}' > "$2"`:         true,
+		`echo '{"activate":false}' > "$2"`:        false,
+		`echo '{}' > "$2"`:                        false,
+		`echo '{"activate":"yes"}' > "$2"`:        false,
+		`echo no > "$2"`:                          false,
+		`echo '{"activate":true}' > "$2"; exit 1`: false,
 	} {
 		h.write("x", "#!/bin/sh\n"+body+"\n", 0o755)
 		h.watcher.Scan(t.Context())
 		if got := h.agents["x"] != nil; got != want {
 			t.Errorf("%s: active %v, want %v\n%s", body, got, want, h.log)
 		}
+	}
+	// One that does not say it in time is asked again.
+	busy := filepath.Join(t.TempDir(), "busy")
+	if err := os.WriteFile(busy, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h.runner.ActivationLimit = time.Second
+	h.write("x", "#!/bin/sh\n[ ! -e "+busy+" ] || sleep 600\necho '{\"activate\":true}' > \"$2\"\n", 0o755)
+	h.watcher.Scan(t.Context())
+	if h.agents["x"] != nil || !strings.Contains(h.log.String(), "it will be tried again") {
+		t.Errorf("one that does not answer is loaded, or not told of\n%s", h.log)
+	}
+	h.runner.ActivationLimit = patience
+	if err := os.Remove(busy); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(patience); h.agents["x"] == nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not asked again\n%s", h.log)
+		}
+		h.watcher.Scan(t.Context())
 	}
 	h.write("x", "#!/bin/sh\n", 0o644)
 	h.watcher.Scan(t.Context())

@@ -62,6 +62,9 @@ const (
 	longestInterval = 10 * time.Second
 )
 
+// longestRetry is the longest time between two attempts to load a plugin that was put off, see ErrLater.
+const longestRetry = 10 * time.Minute
+
 // maxSize is the largest description that is read, in bytes.
 const maxSize = 1 << 20
 
@@ -96,17 +99,20 @@ type loaded struct {
 	file  File
 	stamp string
 	on    bool // installed
+
+	again time.Time     // when to try again; zero: when it changes
+	delay time.Duration // until then, from the last attempt
 }
+
+// due reports whether to try again with a plugin that has not changed.
+func (f *loaded) due() bool { return !f.again.IsZero() && !time.Now().Before(f.again) }
 
 func (f *loaded) key() string  { return f.file.Kind + "/" + f.file.Name }
 func (f *loaded) inRuby() bool { return strings.HasSuffix(f.file.Path, ".ddl") }
 
 // Run watches until ctx ends. The agents stay installed.
 func (w *Watcher) Run(ctx context.Context) error {
-	longest := w.Interval
-	if longest <= 0 {
-		longest = longestInterval
-	}
+	longest := w.longest()
 	wait := min(firstInterval, longest)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -123,6 +129,14 @@ func (w *Watcher) Run(ctx context.Context) error {
 		timer.Reset(wait - rand.N(wait/4+1))
 		wait = min(wait*2, longest)
 	}
+}
+
+// longest returns the longest time between two looks.
+func (w *Watcher) longest() time.Duration {
+	if w.Interval <= 0 {
+		return longestInterval
+	}
+	return w.Interval
 }
 
 // Scan looks at the directories once and reports whether anything has changed.
@@ -144,8 +158,14 @@ func (w *Watcher) Scan(ctx context.Context) (changed bool) {
 	inRuby := make(map[string][]string) // paths by kind
 	for _, key := range slices.Sorted(maps.Keys(found)) {
 		f := found[key]
-		if old := w.loaded[key]; old != nil && old.stamp == f.stamp {
+		old := w.loaded[key]
+		switch {
+		case old == nil || old.stamp != f.stamp:
+			changed = true
+		case !old.due():
 			continue
+		default:
+			f.delay = old.delay
 		}
 		news = append(news, f)
 		if f.inRuby() {
@@ -162,7 +182,7 @@ func (w *Watcher) Scan(ctx context.Context) (changed bool) {
 		}
 		w.load(ctx, f, converted)
 	}
-	return changed || len(news) > 0
+	return changed
 }
 
 // remove takes a plugin away that has vanished from disk.
@@ -201,6 +221,10 @@ func (w *Watcher) load(ctx context.Context, f *loaded, converted map[string]Conv
 		w.Log.Info("plugin loaded", f.file.Kind, f.file.Name, "file", f.file.Path)
 		return
 	case errors.Is(err, ddl.ErrNoMetadata): // some other JSON that an agent came with
+	case errors.Is(err, ErrLater):
+		f.delay = min(max(2*f.delay, w.longest()), longestRetry)
+		f.again = time.Now().Add(f.delay)
+		w.Log.Warn("plugin not loaded, it will be tried again", f.file.Kind, f.file.Name, "file", f.file.Path, "err", err, "after", f.delay)
 	case errors.Is(err, ErrDeclined):
 		w.Log.Info("plugin not loaded", f.file.Kind, f.file.Name, "file", f.file.Path, "reason", err)
 	case err != nil:
@@ -213,6 +237,9 @@ func (w *Watcher) load(ctx context.Context, f *loaded, converted map[string]Conv
 
 // ErrDeclined is what a Host returns for an agent that it is configured not to have.
 var ErrDeclined = errors.New("agent is not wanted")
+
+// ErrLater is what a Provider returns for a plugin that may load at another time, without a change on disk.
+var ErrLater = errors.New("not now")
 
 // content returns the JSON of a description, nil when it is gone.
 func content(f *loaded, converted map[string]Converted) ([]byte, error) {
