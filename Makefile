@@ -110,7 +110,7 @@ test-playbooks8:
 test-full: test test-puppet8 test-rubies test-packages-full test-puppetserver test-hosts
 
 test-packages-full:
-	@scripts/setup $(USERS) $(TESTS) zsh fish systemd
+	@scripts/setup $(USERS) dnf rpm zsh fish lintian rpmlint
 	@scripts/test-packages --full
 
 # Takes root, for a chroot.
