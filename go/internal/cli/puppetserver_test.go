@@ -47,8 +47,9 @@ type person struct {
 // nobody is the user that people are when the tests run as root.
 const nobody = 65534
 
+// build makes the program, in the directory that scripts/with-puppetserver removes at the end.
 var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "choria-bin")
+	dir, err := os.MkdirTemp(filepath.Dir(filepath.Dir(os.Getenv("CHORIA_TEST_PUPPET_CONF"))), "bin")
 	if err != nil {
 		return "", err
 	}
@@ -62,6 +63,7 @@ var build = sync.OnceValues(func() (string, error) {
 
 func newPerson(t *testing.T, user string) *person {
 	t.Helper()
+	setting(t, "CHORIA_TEST_PUPPET_CONF")
 	bin, err := build()
 	if err != nil {
 		t.Fatal(err)
