@@ -3,6 +3,7 @@ package lab_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,18 +20,23 @@ import (
 	"choria.io/choria/go/internal/lab/labtest"
 )
 
-// The secrets that a playbook gets.
-const (
-	secretArgument = "planted-argument-Kx7Qm2" // on the command line
-	secretFile     = "planted-file-Zt4Wn9"     // in a file, given as @FILE
-	secretStored   = "planted-stored-Bv6Hs1"   // in a data store, which the playbook says is sensitive
-	secretToken    = "planted-token-Lp3Dy8"    // in a data store, the token of Slack
-	secretHeader   = "planted-header-Rc5Fj0"   // in a data store, a header
-)
+// secrets are those that a playbook gets. They are others in every test: the list of processes has those of all.
+type secrets struct {
+	argument string // on the command line
+	file     string // in a file, given as @FILE
+	stored   string // in a data store, which the playbook says is sensitive
+	token    string // in a data store, the token of Slack
+	header   string // in a data store, a header
+}
 
-// planted returns which secrets are in data.
-func planted(data []byte) (found []string) {
-	for _, secret := range []string{secretArgument, secretFile, secretStored, secretToken, secretHeader} {
+func newSecrets() secrets {
+	plant := func(what string) string { return "planted-" + what + "-" + rand.Text() }
+	return secrets{plant("argument"), plant("file"), plant("stored"), plant("token"), plant("header")}
+}
+
+// in returns which secrets are in data.
+func (s secrets) in(data []byte) (found []string) {
+	for _, secret := range []string{s.argument, s.file, s.stored, s.token, s.header} {
 		if bytes.Contains(data, []byte(secret)) {
 			found = append(found, secret)
 		}
@@ -39,7 +45,7 @@ func planted(data []byte) (found []string) {
 }
 
 // search looks for secrets in all files below dir, also in their names.
-func search(t *testing.T, when, dir string) (files int) {
+func (s secrets) search(t *testing.T, when, dir string) (files int) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
@@ -50,7 +56,7 @@ func search(t *testing.T, when, dir string) (files int) {
 			return nil
 		}
 		files++
-		if found := planted(append(data, path...)); found != nil {
+		if found := s.in(append(data, path...)); found != nil {
 			t.Errorf("%s: %s has %s", when, path, found)
 		}
 		return nil
@@ -62,7 +68,7 @@ func search(t *testing.T, when, dir string) (files int) {
 }
 
 // searchProcesses looks for secrets in the command lines of all processes but this one.
-func searchProcesses(t *testing.T, when string) {
+func (s secrets) searchProcesses(t *testing.T, when string) {
 	t.Helper()
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil || len(lines) == 0 {
@@ -73,7 +79,7 @@ func searchProcesses(t *testing.T, when string) {
 		if err != nil || strings.HasPrefix(path, fmt.Sprintf("/proc/%d/", os.Getpid())) {
 			continue // it has ended
 		}
-		if found := planted(data); found != nil {
+		if found := s.in(data); found != nil {
 			t.Errorf("%s: %s is %q, with %s", when, path, bytes.ReplaceAll(data, []byte{0}, []byte{' '}), found)
 		}
 	}
@@ -83,20 +89,21 @@ func searchProcesses(t *testing.T, when string) {
 // and looks for them in everything that the run leaves behind: what it printed, its report, its temporary files and its
 // cache, the logs and audits of all daemons, and the list of processes while it runs.
 func TestPlaybooksLeaveNoSecrets(t *testing.T) {
+	s := newSecrets()
 	n := &lab.Network{Nodes: 2, Bin: labtest.Binaries(t), Dir: filepath.Join(t.TempDir(), "lab"), LogLevel: "debug"}
 	err := n.Run(t.Context(), func(ctx context.Context, site *lab.Site) error {
 		for _, tt := range []struct{ name, given, secret string }{
-			{"a secret in a file", "@file", secretFile},
-			{"a secret on the command line", secretArgument, secretArgument},
+			{"a secret in a file", "@file", s.file},
+			{"a secret on the command line", s.argument, s.argument},
 		} {
-			t.Run(tt.name, func(t *testing.T) { runVault(t, ctx, site, tt.given, tt.secret) })
+			t.Run(tt.name, func(t *testing.T) { s.runVault(t, ctx, site, tt.given, tt.secret) })
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if files := search(t, "after the end of the network", n.Dir); files < 20 {
+	if files := s.search(t, "after the end of the network", n.Dir); files < 20 {
 		t.Errorf("there were %d files to look at", files)
 	}
 	audit, err := os.ReadFile(filepath.Join(n.Dir, "log", "node1.lab.audit.log"))
@@ -105,7 +112,7 @@ func TestPlaybooksLeaveNoSecrets(t *testing.T) {
 	}
 }
 
-func runVault(t *testing.T, ctx context.Context, site *lab.Site, given, secret string) {
+func (s secrets) runVault(t *testing.T, ctx context.Context, site *lab.Site, given, secret string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		_ = json.NewEncoder(w).Encode(map[string]string{"error": "got " + r.Header.Get("Authorization"), "body": string(body)})
@@ -121,7 +128,7 @@ func runVault(t *testing.T, ctx context.Context, site *lab.Site, given, secret s
 		}
 		return path
 	}
-	store := write("store.json", fmt.Sprintf(`{"stored":%q,"token":%q,"header":%q}`, secretStored, secretToken, secretHeader))
+	store := write("store.json", fmt.Sprintf(`{"stored":%q,"token":%q,"header":%q}`, s.stored, s.token, s.header))
 	if file, ok := strings.CutPrefix(given, "@"); ok {
 		given = "@" + write(file, secret+"\n")
 	}
@@ -155,9 +162,9 @@ func runVault(t *testing.T, ctx context.Context, site *lab.Site, given, secret s
 		_, err := os.Stat(marker)
 		return err == nil
 	})
-	searchProcesses(t, "while the playbook runs")
-	search(t, "while the playbook runs", left)
-	search(t, "while the playbook runs", site.Dir)
+	s.searchProcesses(t, "while the playbook runs")
+	s.search(t, "while the playbook runs", left)
+	s.search(t, "while the playbook runs", site.Dir)
 	if err := os.Remove(marker); err != nil {
 		t.Fatal(err)
 	}
@@ -165,10 +172,10 @@ func runVault(t *testing.T, ctx context.Context, site *lab.Site, given, secret s
 		t.Fatalf("the playbook failed: %v\n%s", err, &out)
 	}
 
-	if found := planted(out.Bytes()); found != nil {
+	if found := s.in(out.Bytes()); found != nil {
 		t.Errorf("it printed %s:\n%s", found, &out)
 	}
-	search(t, "after the playbook", left)
+	s.search(t, "after the playbook", left)
 	report, err := os.ReadFile(filepath.Join(left, "report.json"))
 	if err != nil {
 		t.Fatal(err)
