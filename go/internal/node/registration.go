@@ -108,7 +108,23 @@ func (n *Node) newRegistrars(own []Registration) ([]*registrar, error) {
 		}
 		all = append(all, r)
 	}
+	n.trySigning()
 	return all, nil
+}
+
+// trySigning says when a node starts that nothing will come of its registrations, and not some minutes
+// later. It is no error: all else works, and the next certificate may be one that signs.
+func (n *Node) trySigning() {
+	_, _, err := n.signer.Sign([]byte("registration"))
+	if err == nil {
+		return
+	}
+	attributes := []any{"err", err}
+	var h interface{ Hint() string }
+	if errors.As(err, &h) && h.Hint() != "" {
+		attributes = append(attributes, "hint", h.Hint())
+	}
+	n.log.Error("registration is configured, and nothing can be published", attributes...)
 }
 
 // register starts the registration plugins.

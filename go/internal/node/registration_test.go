@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,8 @@ import (
 	"choria.io/choria/go/internal/lab/labtest"
 	"choria.io/choria/go/internal/node"
 	"choria.io/choria/go/internal/protocol"
+	"choria.io/choria/go/internal/security"
+	"choria.io/choria/go/internal/security/pki"
 	"choria.io/choria/go/internal/transport"
 )
 
@@ -126,6 +129,28 @@ func unzip(t testing.TB, data []byte) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// TestRegistrationKey says at the start that a key cannot sign, and what to do; the node works.
+func TestRegistrationKey(t *testing.T) {
+	t.Parallel()
+	site := labtest.NewSite(t)
+	site.Issue(t, pki.Request{Name: "n1.example.net"}) // ECDSA
+	o := register(t, labtest.Broker(t), "registration", "inventory_content")
+	o.Signer = site.Load(t, "n1.example.net", security.ForServer)
+	var log bytes.Buffer
+	o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	if _, err := node.New(o); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"level=ERROR", "registration is configured, and nothing can be published",
+		"the certificate has an ECDSA key, requests are signed with RSA", "get a certificate with an RSA key",
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %q: %s", want, log.String())
+		}
+	}
 }
 
 func TestFileContent(t *testing.T) {

@@ -159,7 +159,7 @@ func (i *Identity) Sign(message []byte) (signature, cert []byte, err error) {
 	if _, ok := key.Public().(*rsa.PublicKey); !ok {
 		return nil, nil, hint(
 			fmt.Errorf("sign request as %s: the certificate has an %s key, requests are signed with RSA", i.Caller(), own.cert.Leaf.PublicKeyAlgorithm),
-			"get a certificate with an RSA key for this name; others are good for servers and brokers")
+			"get a certificate with an RSA key for this name; others are good for servers that register nothing, and for brokers")
 	}
 	digest := sha256.Sum256(message)
 	signature, err = key.Sign(rand.Reader, digest[:], crypto.SHA256)
