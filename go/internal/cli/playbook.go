@@ -101,6 +101,15 @@ func (c *playbookCommand) session(name string, modulepath []string, level playbo
 		Out: out, Err: c.stderr, Level: level, Secrets: secrets,
 		Colour: screenOn(out, true).color && screenOn(c.stderr, true).color,
 	}
+	if f, ok := c.stderr.(*os.File); ok && terminal(f) && os.Getenv("TERM") != "dumb" {
+		log.Screen = &playbook.Screen{Writer: f, Columns: func() int {
+			columns, _, err := term.GetSize(int(f.Fd()))
+			if err != nil || columns == 0 {
+				return 80 // a terminal that does not know
+			}
+			return columns
+		}}
+	}
 	cache, err := playbook.CacheDir(os.Getenv)
 	if err != nil {
 		log.Say(playbook.Warning, "", err.Error()+"; playbooks start more slowly without")
@@ -286,7 +295,7 @@ func (c *playbookCommand) list() error {
 	if c.asJSON {
 		list := []map[string]string{}
 		for _, name := range names {
-			list = append(list, map[string]string{"name": name, "file": files[name]})
+			list = append(list, map[string]string{"name": name, "file": s.Shown(files[name])})
 		}
 		return c.document(list)
 	}

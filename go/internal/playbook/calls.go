@@ -118,6 +118,7 @@ func (c *call) source() string {
 func (c *call) env() *task.Env {
 	return &task.Env{
 		Network: c.s.Network, Log: voice{c.s.Log, c.source()}, Environ: c.s.data.Environ.List,
+		Watch:   func(at task.Progress) (func(task.Progress), func()) { return c.s.Log.watch(c.source(), at) },
 		Streams: c.s.streams, Modulepath: c.s.ready.Modulepath, Playbook: c.s.Playbook, Hide: c.s.Secrets.Add, Secret: c.s.Secrets.In,
 	}
 }

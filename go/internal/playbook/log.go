@@ -21,8 +21,16 @@ type Log struct {
 	// Keep keeps all lines that were written, for the report.
 	Keep bool
 
-	mu    sync.Mutex
-	lines []Line
+	// Screen is where the progress of requests is shown while they are on their way. Nil: it is no terminal, and
+	// the log itself says how far they are, Every now and then; zero means 10 s.
+	Screen *Screen
+	Every  time.Duration
+
+	mu       sync.Mutex
+	lines    []Line
+	watching []*watched
+	shown    bool      // there is a line below the log
+	drawn    time.Time // when it was last drawn
 }
 
 // A Line is one line of the log.
@@ -63,7 +71,9 @@ func (l *Log) Say(level Level, source, text string) {
 	if level >= Warning {
 		w = l.Err
 	}
+	l.erase()
 	fmt.Fprintln(w, line)
+	l.draw()
 }
 
 // printable keeps what nodes send from acting on the terminal.

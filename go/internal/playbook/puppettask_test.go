@@ -81,6 +81,9 @@ func TestPuppetTasks(t *testing.T) {
 	if o.Failure == nil || o.Failure.Kind != "choria.playbook/task_input" {
 		t.Fatalf("wrong parameters: %s, %+v", o.Result, o.Failure)
 	}
+	if want := "<module>/choria/plans/tasks/run.pp"; o.Failure.File != want { // where it was unpacked to is gone
+		t.Errorf("wrong parameters: in %s; want %s", o.Failure.File, want)
+	}
 	for _, want := range []string{"there is no parameter 'more'", "'name' is missing, String[1] is wanted", "'times' wants Optional[Integer[1]], got Integer", "'mode' wants Enum['long', 'short'], got String"} {
 		if !strings.Contains(o.Failure.Msg, want) {
 			t.Errorf("wrong parameters: %s; want %s", o.Failure.Msg, want)

@@ -215,11 +215,21 @@ func (s *Session) Ready(ctx context.Context) (*Ready, error) {
 		}
 		if s.ready.Plan != nil {
 			s.ready.Plan.document()
+			s.ready.Plan.File = s.Shown(s.ready.Plan.File)
 		}
 		s.ready.Problems = append(s.ready.Problems, s.missing...)
 		s.data.Modulepath = s.ready.Modulepath
 		return s.ready, nil
 	}
+}
+
+// Shown returns the name by which a file is shown: those of the bundled modules are gone after the run, and named as
+// Puppet names files of modules.
+func (s *Session) Shown(path string) string {
+	if rest, ok := strings.CutPrefix(path, s.modules+"/"); ok {
+		return "<module>/" + rest
+	}
+	return path
 }
 
 // await returns the first message that is no line of the log.

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative 'error'
+require_relative 'places'
 
 module PuppetX
   module Choria
@@ -21,11 +22,11 @@ module PuppetX
           'msg' => message(own || error),
           'kind' => own ? own.kind : kind(error),
           'details' => own ? own.details : {},
-          'file' => part(error, :file),
+          'file' => Places.name(part(error, :file)),
           'line' => part(error, :line),
           'pos' => part(error, :pos),
-          'stack' => part(error, :puppetstack) || [],
-          'trace' => Array(error.backtrace).first(20)
+          'stack' => (part(error, :puppetstack) || []).map { |file, line| [Places.name(file), line] },
+          'trace' => Array(error.backtrace).first(20).map { |place| Places.text(place) }
         }
       end
 
@@ -49,7 +50,7 @@ module PuppetX
 
       def message(error)
         text = error.respond_to?(:basic_message) ? error.basic_message : error.message
-        Values.utf8(text.to_s.sub(PREFIX, '').gsub(SUFFIX, '').strip)
+        Places.text(Values.utf8(text.to_s.sub(PREFIX, '').gsub(SUFFIX, '').strip))
       end
 
       def kind(error)

@@ -3,6 +3,7 @@
 require 'json'
 require_relative 'branches'
 require_relative 'error'
+require_relative 'places'
 require_relative 'shelter'
 require_relative 'values'
 
@@ -58,7 +59,7 @@ module PuppetX
       # Calls the host and waits for its answer.
       def call(method, params)
         id = @last += 1
-        file, line = Puppet::Pops::PuppetStack.top_of_stack
+        file, line = Places.here
         message = { 'id' => id, 'method' => method, 'params' => Values.pack(params), 'file' => file, 'line' => line }
         message['ending'] = true if Shelter.current.inside?
         message['async'] = true if branches.inside?

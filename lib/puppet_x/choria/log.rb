@@ -25,16 +25,17 @@ module PuppetX
           return keep(message) if @kept && message.level == :err
 
           source = message.source.to_s
-          Host.current.notify('log', 'level' => message.level.to_s, 'text' => Values.utf8(message.message.to_s),
+          text = Places.text(Values.utf8(message.message.to_s))
+          Host.current.notify('log', 'level' => message.level.to_s, 'text' => text,
                                      'source' => source == 'Puppet' ? '' : source,
-                                     'file' => message.file, 'line' => message.line)
+                                     'file' => Places.name(message.file), 'line' => message.line)
         end
 
         private
 
         def keep(message)
           @kept << { 'msg' => Failure.message(StandardError.new(message.message.to_s)),
-                     'file' => message.file, 'line' => message.line, 'pos' => message.pos }
+                     'file' => Places.name(message.file), 'line' => message.line, 'pos' => message.pos }
         end
       end
     end

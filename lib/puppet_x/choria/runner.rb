@@ -74,6 +74,7 @@ module PuppetX
         end
 
         configure(hello)
+        Places.bundled = hello['bundled'].first
         Positions.track
         with_compiler(hello) { |modulepath| work(hello, modulepath) }
       end

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"choria.io/choria/go/agent"
 	"choria.io/choria/go/client"
 	"choria.io/choria/go/ddl"
 	"choria.io/choria/go/filter"
@@ -134,12 +135,15 @@ func (r *request) attempt(ctx context.Context, env *Env) attempt {
 		return r.impossible(fmt.Errorf("none of the nodes match the fact filter"))
 	}
 	env.Log.Notice("Starting request for %s against %s", r.name(), plural(len(nodes), "node"))
+	gauge := env.watch(Progress{Name: r.name(), Nodes: len(nodes)})
+	defer gauge.stop()
 	run, err := env.Network.Start(ctx, client.Request{
 		Agent: r.agent, Action: r.action, Data: inputs,
 		Nodes: nodes, Filter: filter.Filter{Fact: r.facts}, Collective: r.collective,
 		Timeout: r.timeout, TTL: r.ttl,
 		BatchSize: r.batch.Up(len(nodes)), BatchSleep: r.batchSleep,
 		OnBatch: func(batch, batches, nodes int) {
+			gauge.batch(batch, batches)
 			if batches > 1 {
 				env.Log.Notice("Batch %d of %d: %s", batch, batches, plural(nodes, "node"))
 			}
@@ -154,7 +158,9 @@ func (r *request) attempt(ctx context.Context, env *Env) attempt {
 	}
 	for reply := range run.Replies() {
 		t.add(env.Log, reply)
+		gauge.reply(reply.Status != agent.OK)
 	}
+	gauge.stop() // before anything is said about the outcome
 	if err := run.Err(); err != nil {
 		a := r.impossible(err)
 		a.request, a.results = t.id, t.results

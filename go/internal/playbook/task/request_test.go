@@ -149,7 +149,7 @@ func TestRequestLog(t *testing.T) {
 			"notice: About to run task: mcollective task",
 			"notice: Starting request for puppet#status against 2 nodes",
 			"notice: Batch 1 of 2: 1 node",
-			"notice: Batch 1 of 2: 1 node",
+			"notice: Batch 2 of 2: 1 node",
 			`warning: Assertion "idling=true" failed on busy: idling is false`,
 			`warning: Assertion "idling=true" failed on 1 node of 2`,
 			`error: Failed request ` + id + ` for puppet#status: assertion "idling=true" on 1 failing node`,
@@ -373,5 +373,29 @@ func TestSecretInputs(t *testing.T) {
 		if strings.Join(warned, "\n") != want {
 			t.Errorf("%s: %q; want %q", text, warned, want)
 		}
+	}
+}
+
+func TestRequestProgress(t *testing.T) {
+	t.Parallel()
+	var seen []string
+	running := 0
+	env := &task.Env{Network: &tasktest.Network{Answer: status}, Log: &tasktest.Log{}, Environ: func() []string { return nil }}
+	env.Watch = func(at task.Progress) (func(task.Progress), func()) {
+		running++
+		last := at
+		return func(at task.Progress) { last = at }, func() { running--; seen = append(seen, last.String()) }
+	}
+	_, err := task.Run(t.Context(), env, "mcollective",
+		properties(t, `{"action":"puppet.status","nodes":["good","bad","busy","silent"],"tries":2,"try_sleep":0,"batch_size":2,"batch_sleep_time":0}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"puppet#status: 2 of 4 nodes done, 1 failed, 1 silent (batch 2 of 2, try 1 of 2)",
+		"puppet#status: 2 of 4 nodes done, 1 failed, 1 silent (batch 2 of 2, try 2 of 2)",
+	}
+	if !slices.Equal(seen, want) || running != 0 {
+		t.Errorf("seen %q, %d still running; want %q", seen, running, want)
 	}
 }

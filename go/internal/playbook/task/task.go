@@ -81,6 +81,11 @@ type Env struct {
 
 	// Secret reports whether a secret is in a text; nil: there are none.
 	Secret func(text string) bool
+
+	// Watch shows the progress of requests; nil shows none.
+	Watch Watcher
+
+	try, tries int // of the task that runs
 }
 
 // secret reports whether a secret is in a text.
@@ -273,7 +278,9 @@ func Run(ctx context.Context, env *Env, typ string, properties map[string]any) (
 // try tries until the first success.
 func (o *Outcome) try(ctx context.Context, env *Env, task *plan) error {
 	for o.Tries = 1; ; o.Tries++ {
-		a := task.attempt(ctx, env)
+		tried := *env
+		tried.try, tried.tries = o.Tries, task.tries
+		a := task.attempt(ctx, &tried)
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -132,9 +132,11 @@ func (n *Network) Start(ctx context.Context, r client.Request) (task.Request, er
 		size = len(r.Nodes)
 	}
 	batches := (len(r.Nodes) + size - 1) / size
+	number := 0
 	for batch := range slices.Chunk(r.Nodes, size) {
+		number++
 		if r.OnBatch != nil {
-			r.OnBatch(1, batches, len(batch))
+			r.OnBatch(number, batches, len(batch))
 		}
 	}
 	return &run{n: n, ctx: ctx, r: r, stats: client.Stats{RequestID: id, Discovered: len(r.Nodes), RequestTime: time.Second}}, nil

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require 'puppet_x/choria/places'
+
 module PuppetX
   module Cspec
     # Where in the plans something stands.
@@ -8,7 +10,7 @@ module PuppetX
 
       # @return [Hash] file and line of the innermost call
       def here
-        file, line = Puppet::Pops::PuppetStack.top_of_stack
+        file, line = Choria::Places.here
         { 'file' => file, 'line' => line }
       end
 
