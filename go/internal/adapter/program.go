@@ -48,6 +48,14 @@ type programRun struct {
 	gone    error // why nothing more will be answered; nil while it runs
 }
 
+// A programMessage is one message for a program.
+type programMessage struct {
+	N      uint64          `json:"n"`
+	ID     string          `json:"id"`
+	Sender string          `json:"sender"`
+	Data   json.RawMessage `json:"data"`
+}
+
 // A programAnswer says what became of one message.
 type programAnswer struct {
 	N       uint64 `json:"n"`
@@ -200,12 +208,7 @@ func (p *program) Publish(ctx context.Context, batch []Message) []error {
 	encoder := json.NewEncoder(&lines)
 	encoder.SetEscapeHTML(false)
 	for i, m := range batch {
-		if err := encoder.Encode(struct {
-			N      uint64          `json:"n"`
-			ID     string          `json:"id"`
-			Sender string          `json:"sender"`
-			Data   json.RawMessage `json:"data"`
-		}{first + uint64(i), m.ID, m.Sender, m.Data}); err != nil {
+		if err := encoder.Encode(programMessage{first + uint64(i), m.ID, m.Sender, m.Data}); err != nil {
 			return all(batch, err)
 		}
 	}

@@ -162,3 +162,27 @@ func TestProgram(t *testing.T) {
 		t.Errorf("no program: %v", err)
 	}
 }
+
+// TestStanInput holds what is written against the file that the tests of the program read.
+func TestStanInput(t *testing.T) {
+	t.Parallel()
+	want, err := os.ReadFile("../../sinks/stan/testdata/input.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	for _, line := range []any{
+		stanHello{
+			Servers: []string{"nats://stan1:4222", "tls://stan2:4222"}, Cluster: "test", Client: "inventory_0-1", Topic: "nodes", User: "choria",
+			Password: "secret", TLS: true, CA: "/ca.pem", Certificate: "/cert.pem", Key: "/key.pem",
+		},
+		programMessage{7, "a.1.n1.0", "n1", json.RawMessage(`{"protocol":"choria:adapters:natsstream:output:1"}`)},
+	} {
+		if err := json.NewEncoder(&got).Encode(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got.String() != string(want) {
+		t.Errorf("%s\nwant %s", got.String(), want)
+	}
+}

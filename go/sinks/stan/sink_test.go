@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -217,5 +219,31 @@ func TestErrors(t *testing.T) {
 		if err := run(strings.NewReader(input), io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v; want %s", input, err, want)
 		}
+	}
+}
+
+// TestInput reads what the other side writes: its tests hold it against the same file.
+func TestInput(t *testing.T) {
+	data, err := os.ReadFile("testdata/input.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := json.NewDecoder(bytes.NewReader(data))
+	var s Settings
+	var m message
+	for _, line := range []any{&s, &m} {
+		if err := in.Decode(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := Settings{
+		Servers: []string{"nats://stan1:4222", "tls://stan2:4222"}, Cluster: "test", Client: "inventory_0-1", Topic: "nodes", User: "choria",
+		Password: "secret", TLS: true, CA: "/ca.pem", Certificate: "/cert.pem", Key: "/key.pem",
+	}
+	if !reflect.DeepEqual(s, want) {
+		t.Errorf("%+v; want %+v", s, want)
+	}
+	if m.N != 7 || string(m.Data) != `{"protocol":"choria:adapters:natsstream:output:1"}` {
+		t.Errorf("%+v", m)
 	}
 }
