@@ -32,12 +32,13 @@ const (
 	rollQuiet = time.Second
 
 	// rollConfirm is the time between two rounds of which the first has missed somebody. Nodes that lost their
-	// broker are usually back within it.
-	rollConfirm = 2 * time.Second
+	// broker are usually back within it: they try all others at once, and again after half a second to one and
+	// a half. Measured on a starved machine: 1000 nodes within 2.5 s.
+	rollConfirm = 5 * time.Second
 
 	// rollLongest is the longest time between two rounds: each doubles it, since a node that has not died for
 	// long will probably not die now.
-	rollLongest = 10 * time.Second
+	rollLongest = 15 * time.Second
 
 	// rollMost is how many nodes are asked in a round, so that thousands that take their time are no load.
 	rollMost = 2000
