@@ -19,6 +19,19 @@ function __PROGRAM_complete
             return
         end
     end
+    if test "$args[1]" = playbook; and contains -- "$args[2]" run show validate
+        set -l where
+        set -l i (contains -i -- --modulepath $args)
+        and set where --modulepath $args[(math $i + 1)]
+        if string match -q -- '-*' "$word"; and test "$args[2]" = run
+            set -q args[3]; and not string match -q -- '-*' "$args[3]"; and set -a where --playbook "$args[3]"
+            PROGRAM completion --list options $where 2>/dev/null
+            return
+        else if not string match -q -- '-*' "$word"; and begin; test (count $args) -eq 2; or test "$args[2]" = validate; end
+            PROGRAM completion --list playbooks $where 2>/dev/null
+            return
+        end
+    end
     PROGRAM --completion-bash $args "$word" 2>/dev/null
 end
 

@@ -29,14 +29,18 @@ type completionCommand struct {
 	list   string
 	agent  string
 	action string
-	bash   bool
-	zsh    bool
-	fish   bool
+
+	playbook   string
+	modulepath string
+
+	bash bool
+	zsh  bool
+	fish bool
 }
 
 func addCompletion(e *env, app *kingpin.Application) {
 	c := &completionCommand{env: e}
-	cmd := app.Command("completion", "Prints what makes a shell complete commands, agents, actions and inputs.")
+	cmd := app.Command("completion", "Prints what makes a shell complete commands, agents, actions, inputs and playbooks.")
 	cmd.HelpLong(fmt.Sprintf(`Examples:
   %[1]s completion --bash > /etc/bash_completion.d/%[1]s
   %[1]s completion --zsh > /usr/share/zsh/site-functions/_%[1]s
@@ -45,14 +49,18 @@ func addCompletion(e *env, app *kingpin.Application) {
 	cmd.Flag("bash", "The completion script for bash").BoolVar(&c.bash)
 	cmd.Flag("zsh", "The completion script for zsh; with --list, descriptions too").BoolVar(&c.zsh)
 	cmd.Flag("fish", "The completion script for fish; with --list, descriptions too").BoolVar(&c.fish)
-	cmd.Flag("list", "").Hidden().EnumVar(&c.list, "agents", "actions", "inputs")
+	cmd.Flag("list", "").Hidden().EnumVar(&c.list, "agents", "actions", "inputs", "playbooks", "options")
 	cmd.Flag("agent", "").Hidden().StringVar(&c.agent)
 	cmd.Flag("action", "").Hidden().StringVar(&c.action)
+	cmd.Flag("playbook", "").Hidden().StringVar(&c.playbook)
+	cmd.Flag("modulepath", "").Hidden().StringVar(&c.modulepath)
 	cmd.Action(func(*kingpin.ParseContext) error { return c.run() })
 }
 
 func (c *completionCommand) run() error {
 	switch {
+	case c.list == "playbooks" || c.list == "options":
+		return c.listPlaybooks()
 	case c.list != "":
 		return c.listNames()
 	case c.bash:

@@ -13,6 +13,21 @@ _PROGRAM() {
 			esac
 		fi
 		;;
+	playbook)
+		local -a path_
+		local i=${words[(I)--modulepath]}
+		((i == 0)) || path_=(--modulepath "${words[i + 1]}")
+		case "${words[3]}" in
+		run | show | validate)
+			if [[ "${words[CURRENT]}" == -* && "${words[3]}" == run ]]; then
+				[[ "${words[4]}" == -* ]] || path_+=(--playbook "${words[4]}")
+				list=("${(@f)$(PROGRAM completion --list options $path_ 2>/dev/null)}") && compadd -a list && return
+			elif [[ "${words[CURRENT]}" != -* && ("$CURRENT" == 4 || "${words[3]}" == validate) ]]; then
+				list=("${(@f)$(PROGRAM completion --list playbooks $path_ 2>/dev/null)}") && compadd -a list && return
+			fi
+			;;
+		esac
+		;;
 	esac
 	list=("${(@f)$(PROGRAM --completion-bash "${(@)words[2,CURRENT]}" 2>/dev/null)}")
 	compadd -a list

@@ -138,6 +138,28 @@ func (p *Parameter) option() string {
 	return "--" + name + " VALUE"
 }
 
+// OptionNames returns the options of running a playbook, of one without a signature those that every run has.
+func OptionNames(sig *Signature) []string {
+	var names []string
+	if sig != nil {
+		for _, p := range sig.Parameters {
+			name := strings.ToLower(p.Name)
+			names = append(names, "--"+name)
+			if p.Type.kind() == "boolean" {
+				names = append(names, "--no-"+name)
+			}
+		}
+	}
+	for _, o := range CommandOptions() {
+		for _, name := range o.Names {
+			if len(name) > 1 {
+				names = append(names, "--"+name)
+			}
+		}
+	}
+	return names
+}
+
 // RenderCommandOptions writes the options that every run has.
 func RenderCommandOptions(w io.Writer) {
 	fmt.Fprint(w, "\nOptions:\n")
