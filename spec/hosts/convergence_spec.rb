@@ -156,14 +156,14 @@ Made.releases.each do |release|
     it 'removes what it does not manage from plugins, and restarts the server' do
       @host.write('/opt/puppetlabs/mcollective/plugins/mcollective/agent/foreign.rb', 'raise')
       run, restarted = change
-      expect(run.changed).to eq(['File[/opt/puppetlabs/mcollective/plugins/mcollective/agent/foreign.rb]'])
+      expect(run.files).to eq(['/opt/puppetlabs/mcollective/plugins/mcollective/agent/foreign.rb'])
       expect(restarted).to eq(['choria-server'])
     end
 
     it 'copies the certificate anew, and restarts the broker' do
       @host.write('/root/signer.pem', 'two')
       run, restarted = change
-      expect(run.changed).to eq(['File[/etc/choria/signer.pem]'])
+      expect(run.files).to eq(['/etc/choria/provisioning-signer-cert.pem'])
       expect(restarted).to eq(['choria-broker'])
     end
 

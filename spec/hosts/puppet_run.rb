@@ -20,9 +20,14 @@ class PuppetRun
     [0, 2].include?(status)
   end
 
-  # What was changed, such as File[/etc/choria/server.conf]; scheduled refreshes are not changes.
+  # What was changed or restarted, such as File[/etc/choria/server.conf].
   def changed
     names { |resource| resource['changed'] }
+  end
+
+  # The files among it.
+  def files
+    changed.filter_map { |name| name[/\AFile\[(.*)\]\z/, 1] }
   end
 
   def failed
