@@ -42,6 +42,25 @@ module Brokers
         'discovery' => ADAPTER.merge('type' => 'jetstream')
       }
     },
+    'adapter_others' => {
+      'network_broker' => false,
+      'adapters' => {
+        'kafka' => {
+          'type' => 'kafka',
+          'stream' => { 'servers' => ['kafka1.example.com:9093', 'kafka2.example.com:9093'],
+                        'topic' => 'choria.inventory', 'tls' => true, 'tls.ca' => '/etc/choria/kafka-ca.pem',
+                        'sasl' => 'scram-sha-512', 'user' => 'choria',
+                        'password_file' => '/etc/choria/kafka-password' },
+          'ingest' => { 'topic' => 'mcollective.broadcast.agent.registration', 'protocol' => 'request' }
+        },
+        'search' => {
+          'type' => 'opensearch',
+          'stream' => { 'urls' => ['https://search.example.com:9200'], 'topic' => 'choria-inventory',
+                        'api_key_file' => '/etc/choria/search-key' },
+          'ingest' => { 'topic' => 'mcollective.broadcast.agent.registration', 'protocol' => 'request' }
+        }
+      }
+    },
     'leafnode' => {
       'leafnode_port' => 7422,
       'leafnode_upstreams' => {
