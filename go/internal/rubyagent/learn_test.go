@@ -131,3 +131,28 @@ end; end; end`,
 		})
 	}
 }
+
+// The types of Puppet that an action has used are there for the next one.
+func TestPuppetTypes(t *testing.T) {
+	t.Parallel()
+	lib := t.TempDir()
+	writeLib(t, lib, map[string]string{
+		"agent/typed.json": strings.ReplaceAll(anyAgent, "NAME", "typed"),
+		"agent/typed.rb": `module MCollective; module Agent; class Typed < RPC::Agent
+  action("go") do
+    require "puppet"
+    known = []
+    ::Puppet::Type.eachtype { |type| known << type.name.to_s }
+    reply[:known] = known.include?("notify")
+    reply[:path] = ::Puppet::Type.type(:notify).new(:name => "x").path
+    reply[:ppid] = Process.ppid
+  end
+end; end; end`,
+	})
+	r := newRig(t, lib)
+	_, _, first := r.answer("typed", "go", "{}")
+	_, _, second := r.answer("typed", "go", "{}")
+	if first["known"] != false || second["known"] != true || first["path"] != "/Notify[x]" || second["path"] != "/Notify[x]" || first["ppid"] != second["ppid"] {
+		t.Errorf("%v, then %v; want the type to be known the second time", first, second)
+	}
+}

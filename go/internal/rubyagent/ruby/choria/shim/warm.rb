@@ -19,6 +19,9 @@ module Choria
       # The longest line is far below this.
       CHUNK = 4096
 
+      # What the name of a type of Puppet has before it among those of libraries.
+      TYPE = 'type of Puppet: '
+
       def initialize(name, control, runner)
         @name = name
         @control = control
@@ -98,6 +101,7 @@ module Choria
         return if request.nil? # nobody waits for it any more
 
         reply = @runner.answer(request) { |name| teach(name) }
+        teach_types
         $stdout.flush
         channel.write("#{reply}\n")
         channel.close
@@ -121,6 +125,13 @@ module Choria
         @lesson.write_nonblock("#{name}\n", exception: false) if name.bytesize < CHUNK
       end
 
+      # Puppet loads its types, which takes longer than all the rest of it, without requiring them.
+      def teach_types
+        ::Puppet::Type.eachtype { |type| teach("#{TYPE}#{type.name}") } if defined?(::Puppet::Type)
+      rescue StandardError => e
+        MCollective::Log.debug("Types of Puppet: #{e.class}: #{e}")
+      end
+
       # Requires what an action required, so that the next one need not.
       def learn
         names = @lessons.read_nonblock(CHUNK * 16, exception: false)
@@ -137,7 +148,9 @@ module Choria
 
       def try(name)
         @tried[name] = true
-        require name
+        return require(name) unless name.start_with?(TYPE)
+
+        ::Puppet::Type.type(name.delete_prefix(TYPE).to_sym) if defined?(::Puppet::Type)
       rescue StandardError, ScriptError
         nil # it needs something that the action did before
       end
