@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,10 +22,11 @@ func puppetDaemon(t *testing.T, name, runs string) *os.Process {
 	t.Helper()
 	cmd := exec.Command("/bin/sh", "-c", `trap 'echo run >> "$0"' USR1; : > "$0"; while :; do sleep 600 & wait $!; done`, runs)
 	cmd.Args[0] = name
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what it waits with ends with it
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	t.Cleanup(func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); cmd.Wait() })
 	if !appears(runs) {
 		t.Fatalf("%s is not there", runs)
 	}
