@@ -162,6 +162,7 @@ func streamsPlace(t *testing.T) *place {
 
 // TestSinkSettings holds that each mistake has its own message.
 func TestSinkSettings(t *testing.T) {
+	t.Setenv("PATH", t.TempDir()) // without the program of NATS Streaming
 	secret := secretFile(t, "secret", 0o600)
 	open, empty := secretFile(t, "secret", 0o644), secretFile(t, "", 0o600)
 	const p = "plugin.choria.adapter.a."
