@@ -336,14 +336,18 @@ func TestTaskKilled(t *testing.T) {
 		}
 	}
 
-	// The reply is on its way before the node gives up.
+	// The reply is ready before the node gives up.
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	data, status, msg := r.answer(ctx, "slow", "c", "run_and_wait", in{
 		"task": "demo::show", "files": r.files, "input": fmt.Sprintf(`{"mode":"wait","pid":%q}`, filepath.Join(r.dir, "slow")),
 	})
-	if status != agent.Aborted || !strings.Contains(msg, "all that run_and_wait may take") {
+	if status != agent.Aborted || !strings.Contains(msg, "The task was killed") {
 		t.Errorf("slow: %v, %d %s", data, status, msg)
+	}
+	// On a machine that is busy all of the time may be over before the task has started.
+	if ctx.Err() == nil && !strings.Contains(msg, "all that run_and_wait may take") {
+		t.Errorf("slow: %s", msg)
 	}
 }
 
