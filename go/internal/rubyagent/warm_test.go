@@ -474,7 +474,8 @@ func TestDaemonKilled(t *testing.T) {
 	for _, mode := range modes {
 		file := filepath.Join(t.TempDir(), "pids")
 		cmd := exec.Command(os.Args[0], "-test.run=^TestDaemonKilled$")
-		cmd.Env = append(os.Environ(), "RUBYAGENT_DAEMON="+mode, "RUBYAGENT_FILE="+file)
+		// It will not tidy up.
+		cmd.Env = append(os.Environ(), "RUBYAGENT_DAEMON="+mode, "RUBYAGENT_FILE="+file, "TMPDIR="+t.TempDir())
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
