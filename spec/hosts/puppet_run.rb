@@ -38,11 +38,6 @@ class PuppetRun
     names { |resource| resource['skipped'] }
   end
 
-  # The services that were restarted because something else was changed.
-  def restarted
-    names { |resource| resource['restarted'] }.grep(/\AService\[/)
-  end
-
   private
 
   def names
