@@ -128,10 +128,13 @@ func TestRegistrations(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer sub.Unsubscribe()
+	if err := n.conn.Flush(t.Context()); err != nil { // what is published before the broker knows of it is lost
+		t.Fatal(err)
+	}
 	s := n.server("n1.example.net")
 	n.site.Issue(t, pki.Request{Name: "n1.example.net", RSA: true}) // to sign protocol 1 takes an RSA key
 	var asked atomic.Int64
-	s.Registrations = []choria.Registration{{Name: "load", Interval: time.Minute, Collect: func() ([]byte, error) {
+	s.Registrations = []choria.Registration{{Name: "load", Interval: time.Second, Collect: func() ([]byte, error) {
 		asked.Add(1)
 		return []byte(`{"load":1}`), nil
 	}}}
