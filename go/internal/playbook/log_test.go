@@ -72,6 +72,26 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// A secret is not to be seen in any of the forms in which Puppet and commands print it.
+func TestSecretsInOtherForms(t *testing.T) {
+	s := &Secrets{}
+	s.Add("-----BEGIN KEY-----\nMIIBOgIBAAJB\n}\n-----END KEY-----\n")
+	s.Add(`it's "a\b" $x`)
+	for text, want := range map[string]string{
+		"MIIBOgIBAAJB":                "[redacted]",
+		"key: MIIBOgIBAAJB;":          "key: [redacted];",
+		"}":                           "}",
+		`'it\'s "a\b" $x'`:            `'[redacted]'`,
+		`"it's \"a\\b\" \$x"`:         `"[redacted]"`,
+		`{"q":"it's \"a\\b\" $x"}`:    `{"q":"[redacted]"}`,
+		`-----BEGIN KEY-----\nMIIBOg`: `[redacted]\nMIIBOg`,
+	} {
+		if got := s.Mask(text); got != want {
+			t.Errorf("Mask(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
 func FuzzMaskJSON(f *testing.F) {
 	f.Add(`{"a":[1,"x",{"__sensitive":"secret"}],"b":null}`)
 	f.Add(`[[[]]]`)

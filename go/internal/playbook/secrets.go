@@ -21,6 +21,9 @@ const sensitive = "__sensitive"
 // are in many words. A text that is nothing but a secret is masked however short it is.
 const shortest = 4
 
+// shortestLine is how long a line of a secret must be, in bytes, to be one by itself: a brace is not.
+const shortestLine = 8
+
 // Secrets are the values that must not be seen: in logs, results and reports they are masked. A nil
 // Secrets masks nothing. The methods may be called concurrently.
 type Secrets struct {
@@ -71,12 +74,33 @@ func (s *Secrets) add(value any) {
 		if s.whole == nil {
 			s.whole = map[string]bool{}
 		}
-		s.whole[text] = true
-		// What is logged as JSON has the secret quoted as JSON.
-		if quoted, err := json.Marshal(text); err == nil {
-			s.whole[string(quoted[1:len(quoted)-1])] = true
+		for _, form := range forms(text) {
+			s.whole[form] = true
+		}
+		// A key of many lines is printed line by line.
+		for line := range strings.Lines(text) {
+			if line = strings.TrimSpace(line); line != text && len(line) >= shortestLine {
+				for _, form := range forms(line) {
+					s.whole[form] = true
+				}
+			}
 		}
 	}
+}
+
+// How Puppet writes a text into another one: in single quotes when it can.
+var (
+	singleQuoted = strings.NewReplacer(`'`, `\'`)
+	doubleQuoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`, "\t", `\t`, "\n", `\n`, "\r", `\r`)
+)
+
+// forms are a text as it is, and as it stands between quotes in JSON and in what Puppet prints.
+func forms(text string) []string {
+	list := []string{text, singleQuoted.Replace(text), doubleQuoted.Replace(text)}
+	if quoted, err := json.Marshal(text); err == nil {
+		list = append(list, string(quoted[1:len(quoted)-1]))
+	}
+	return list
 }
 
 // Mask returns text without secrets.
