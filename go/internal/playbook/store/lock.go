@@ -126,7 +126,7 @@ func (s lease) hold() *Lock {
 
 // keep returns nil when ctx ends, and else why the lease is lost.
 func (s lease) keep(ctx context.Context) error {
-	var trouble error
+	trouble := errors.New("this process has not run for so long") // stopped, or starved
 	for wait := s.ttl / 3; ; {
 		select {
 		case <-ctx.Done():
