@@ -199,7 +199,8 @@ func TestErrors(t *testing.T) {
 		{"main_collective", ">", `want names without spaces, * and >`},
 		{"plugin.choria.security.privileged_users", "(", "want regular expressions, and \"(\" is none: error parsing regexp: missing closing ): `(`"},
 		{"plugin.choria.middleware_hosts", "a:1,b", `want host:port, nats://host:port, tls://host:port or wss://host:port, separated by commas`},
-		{"plugin.choria.adapter.x.queue_len", "many", `want a whole number, at least 1`},
+		{"plugin.choria.adapter.x.queue_len", "many", `want a whole number from 1 to 1000000`},
+		{"plugin.choria.adapter.x.stream.workers", "1000000", `want a whole number from 1 to 256`},
 		{"plugin.filemgr.activate_agent", "perhaps", `want true or false (also yes, no, 1, 0, y, n, t, f)`},
 		{"plugin.security.pkcs11.slot", "x", `want a whole number`},
 	}
@@ -220,7 +221,7 @@ func TestErrors(t *testing.T) {
 		t.Fatal("no error")
 	}
 	lines := strings.Split(err.Error(), "\n")
-	if len(lines) != maxErrors+1 || lines[maxErrors] != "and 1 more" {
+	if len(lines) != maxErrors+1 || lines[maxErrors] != "and 2 more" {
 		t.Errorf("%d lines of errors, the last is %q", len(lines), lines[len(lines)-1])
 	}
 	if want := path + `:2: loglevel: value "verbose": want one of debug, info, warn, error, fatal`; lines[1] != want {

@@ -202,13 +202,13 @@ type Config struct {
 	StatsPort        int      `key:"plugin.choria.stats_port" type:"port" default:"0" scope:"SB" doc:"Port that statistics are served on; 0 for none"`
 
 	_ struct{} `key:"plugin.choria.adapter.*.type" enum:"choria_streams jetstream kafka elasticsearch opensearch nats_stream" scope:"B" doc:"What the adapter publishes to; jetstream is another name of choria_streams, opensearch of elasticsearch"`
-	_ struct{} `key:"plugin.choria.adapter.*.queue_len" type:"int" default:"1000" min:"1" scope:"B" doc:"How many messages may wait between the two sides"`
+	_ struct{} `key:"plugin.choria.adapter.*.queue_len" type:"int" default:"1000" min:"1" max:"1000000" scope:"B" doc:"How many messages may wait between the two sides"`
 	_ struct{} `key:"plugin.choria.adapter.*.ingest.topic" scope:"B" doc:"Subject that messages are received on"`
 	_ struct{} `key:"plugin.choria.adapter.*.ingest.protocol" default:"reply" scope:"B" doc:"request or reply: what is received"`
-	_ struct{} `key:"plugin.choria.adapter.*.ingest.workers" type:"int" default:"10" min:"1" scope:"B" doc:"Connections that receive"`
+	_ struct{} `key:"plugin.choria.adapter.*.ingest.workers" type:"int" default:"10" min:"1" max:"256" scope:"B" doc:"Connections that receive"`
 	_ struct{} `key:"plugin.choria.adapter.*.stream.topic" derived:"the name of the adapter" scope:"B" doc:"Subject, topic or index that is published to; %s stands for the sender"`
 	_ struct{} `key:"plugin.choria.adapter.*.stream.servers" type:"hosts" derived:"as for every connection" scope:"B" doc:"Brokers that are published to; of Kafka and NATS Streaming too"`
-	_ struct{} `key:"plugin.choria.adapter.*.stream.workers" type:"int" default:"10" min:"1" scope:"B" doc:"Connections that publish"`
+	_ struct{} `key:"plugin.choria.adapter.*.stream.workers" type:"int" default:"10" min:"1" max:"256" scope:"B" doc:"Connections that publish"`
 	_ struct{} `key:"plugin.choria.adapter.*.ingest.verify" type:"bool" default:"true" scope:"B" doc:"Publish only requests whose signature is good"`
 	_ struct{} `key:"plugin.choria.adapter.*.dead_letters" derived:"choria.adapter.NAME.dead_letters" scope:"B" doc:"Subject that what is not published goes to, with the reason"`
 	_ struct{} `key:"plugin.choria.adapter.*.spill.directory" derived:"adapters/NAME in the store of the streams, if there is one" scope:"B" doc:"Directory that messages wait in while they cannot be published"`
@@ -272,7 +272,7 @@ type Config struct {
 	_ struct{} `key:"plugin.choria.network.mapping.*.destination" scope:"B" doc:"Subject it becomes"`
 	_ struct{} `key:"plugin.choria.network.client_signer_cert" type:"list" scope:"B" doc:"Certificates or public keys, in hex, that sign the tokens of clients"`
 	_ struct{} `key:"plugin.choria.network.server_signer_cert" type:"list" scope:"B" doc:"Certificates or public keys, in hex, that sign the tokens of servers"`
-	_ struct{} `key:"plugin.choria.network.provisioning.client_password" scope:"B" doc:"Password of the provisioner; enables provisioning"`
+	_ struct{} `key:"plugin.choria.network.provisioning.client_password" scope:"B" doc:"Password of the provisioner"`
 	_ struct{} `key:"plugin.choria.network.provisioning.signer_cert" type:"path" scope:"B" doc:"Certificate that signs provisioning tokens"`
 	_ struct{} `key:"plugin.choria.network.provisioning.provisioner_without_token" type:"bool" scope:"B" doc:"Let the provisioner connect without a token"`
 
