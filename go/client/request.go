@@ -46,7 +46,8 @@ type Request struct {
 	BatchSize  int
 	BatchSleep time.Duration
 
-	// ReplyTo makes the nodes reply to that subject; there are no replies to iterate then.
+	// ReplyTo makes the nodes reply to that subject; there are no replies to iterate then. It has no
+	// wildcards, and in a federation is one that federation brokers carry replies to.
 	ReplyTo string
 
 	// OnBatch, when set, is called before each batch is sent, counted from 1.
@@ -122,6 +123,9 @@ func (c *Client) prepare(r Request) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkReplyTo(r.ReplyTo, len(sites) > 0); err != nil {
+		return nil, err
+	}
 	run := &Run{client: c, req: r, id: protocol.NewID(), service: service, unserved: unserved{sites: sites}}
 	if r.Nodes != nil {
 		if err := run.address(r.Nodes); err != nil {
@@ -132,6 +136,20 @@ func (c *Client) prepare(r Request) (*Run, error) {
 		run.req.Filter.Agent = append(slices.Clone(r.Filter.Agent), r.Agent)
 	}
 	return run, nil
+}
+
+// checkReplyTo refuses a subject to which no reply would ever come: nodes and federation brokers publish
+// to none of those, and nobody would be told.
+func checkReplyTo(subject string, federated bool) error {
+	switch {
+	case subject == "":
+		return nil
+	case !transport.ValidSubject(subject):
+		return fmt.Errorf("reply subject %.100q: want words between dots, without spaces and wildcards", subject)
+	case federated && !transport.CarriesReplies(subject):
+		return fmt.Errorf("reply subject %.100q: federation brokers carry no replies to requests, events and subjects of brokers", subject)
+	}
+	return nil
 }
 
 // address sets whom the request goes to.

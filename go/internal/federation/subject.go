@@ -1,6 +1,10 @@
 package federation
 
-import "strings"
+import (
+	"strings"
+
+	"choria.io/choria/go/internal/transport"
+)
 
 // maxSubject is the longest subject that is published to, in bytes. Those of agents and nodes have
 // some 100; brokers end connections that send a control line of more than 4096.
@@ -24,36 +28,10 @@ func isTarget(s string) bool {
 	return false
 }
 
-// isReply reports whether a reply may be published to s. A client may have its replies sent to any
-// subject, to an adapter for example; not to one where they would be taken for a request, an event
-// or an order to the broker.
-func isReply(s string) bool {
-	if !publishable(s) {
-		return false
-	}
-	first, rest, _ := strings.Cut(s, ".")
-	second, _, _ := strings.Cut(rest, ".")
-	switch second {
-	case "reply":
-		return true
-	case "broadcast", "node", "submission", "governor":
-		return false
-	}
-	return first != "choria" // choria.federation, choria.lifecycle, choria.machine and what may follow
-}
-
 // publishable reports whether s is a subject without wildcards that does not belong to the broker.
 func publishable(s string) bool {
-	if s == "" || len(s) > maxSubject || s[0] == '$' || s[0] == '_' || s[len(s)-1] == '.' {
-		return false
-	}
-	last := byte('.')
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c == 0x7f || c == '*' || c == '>' || c == '.' && last == '.' {
-			return false
-		}
-		last = c
-	}
-	return true
+	return len(s) <= maxSubject && transport.ValidSubject(s) && s[0] != '$' && s[0] != '_'
 }
+
+// isReply reports whether a reply may be published to s.
+func isReply(s string) bool { return len(s) <= maxSubject && transport.CarriesReplies(s) }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
 	"choria.io/choria/go/agent"
@@ -103,7 +102,7 @@ func (e *exchange) send(body []byte) {
 	if subject == "" {
 		return
 	}
-	if !validSubject(subject) {
+	if !transport.ValidSubject(subject) { // it is not covered by the signature
 		e.node.log.Warn("reply subject refused", "request", e.req.ID, "caller", e.req.Caller, "subject", subject)
 		return
 	}
@@ -159,22 +158,4 @@ func (e *exchange) encode(body []byte) ([]byte, error) {
 	}
 	out.Hops = append(out.Hops, protocol.Hop{server, n.identity, server})
 	return out.Encode()
-}
-
-// maxSubject is the longest reply subject that is answered. Brokers refuse control lines above 4096
-// bytes, with the connection; a federated reply subject has about 130.
-const maxSubject = 1024
-
-// validSubject reports whether s can be published to. The subject of a reply is not covered by the
-// signature, and a space or a line break in it would be read as protocol by the broker.
-func validSubject(s string) bool {
-	if len(s) > maxSubject || strings.HasPrefix(s, ".") || strings.HasSuffix(s, ".") || strings.Contains(s, "..") {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c == 0x7f || c == '*' || c == '>' {
-			return false
-		}
-	}
-	return true
 }

@@ -18,7 +18,7 @@ func (n *Node) trace(m transport.Msg, t *protocol.Transport, req *protocol.Reque
 	if t.Federation != nil {
 		home = t.Federation.ReplyTo
 	}
-	if !protocol.Traced(home) || !validSubject(t.ReplyTo) || !strings.HasSuffix(m.Subject, ".node."+n.identity) {
+	if !protocol.Traced(home) || !transport.ValidSubject(t.ReplyTo) || !strings.HasSuffix(m.Subject, ".node."+n.identity) {
 		return
 	}
 	now := time.Now()

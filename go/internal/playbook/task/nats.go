@@ -34,7 +34,7 @@ func newPublish(_ *Env, p *props.Props) attempter {
 		stream:  p.Bool("stream", false),
 		timeout: p.Seconds("timeout", natsTimeout),
 	}
-	if t.subject != "" && !validSubject(t.subject) {
+	if t.subject != "" && !transport.ValidSubject(t.subject) {
 		p.Refuse("subject", "%q cannot be published to", t.subject)
 	}
 	switch data, _ := p.Get("data"); data := data.(type) {
@@ -72,16 +72,6 @@ func newPublish(_ *Env, p *props.Props) attempter {
 		t.other.Servers = append(t.other.Servers, u.String())
 	}
 	return t
-}
-
-// validSubject reports whether something can be published to a subject: words between dots, without wildcards.
-func validSubject(subject string) bool {
-	for token := range strings.SplitSeq(subject, ".") {
-		if token == "" || strings.ContainsAny(token, "*> \t\r\n\x00") {
-			return false
-		}
-	}
-	return true
 }
 
 // natsURL parses host:port, nats://host:port or tls://host:port. Credentials are properties of their own.
