@@ -52,6 +52,7 @@ class Host
   def halt
     Process.kill(38, @init)
     Process.wait(@boot)
+    @network.detach(self)
     @boot = @init = nil
     self
   end

@@ -18,7 +18,8 @@ class Network
     @addresses = names.each_with_index.to_h { |name, i| [name, "#{PREFIX}.#{i + 10}"] }
     @authority = Authority.new
     FileUtils.mkdir_p(directory)
-    return if File.exist?("/sys/class/net/#{BRIDGE}")
+    # Of the networks of a run, each in turn has the bridge. Not by /sys, which shows the network of the machine.
+    return if system('ip', 'link', 'show', BRIDGE, %i[out err] => File::NULL)
 
     Command.run('ip', 'link', 'set', 'lo', 'up')
     Command.run('ip', 'link', 'add', BRIDGE, 'type', 'bridge')
@@ -47,7 +48,6 @@ class Network
   def attach(host, count)
     namespace = host.name[/\A[^.]+/]
     outer = "#{namespace}-#{count}"
-    system('ip', 'netns', 'delete', namespace, err: File::NULL)
     Command.run('ip', 'netns', 'add', namespace)
     Command.run('ip', 'link', 'add', outer, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace)
     Command.run('ip', 'link', 'set', outer, 'master', BRIDGE, 'up')
@@ -55,6 +55,11 @@ class Network
     Command.run('ip', '-n', namespace, 'address', 'add', "#{host.address}/24", 'dev', 'eth0')
     Command.run('ip', '-n', namespace, 'link', 'set', 'eth0', 'up')
     "/run/netns/#{namespace}"
+  end
+
+  # Takes the card away, and the namespace with it: its kernel would go on to answer for the address.
+  def detach(host)
+    Command.run('ip', 'netns', 'delete', host.name[/\A[^.]+/])
   end
 
   # The cgroup that the systemd of a host rules; without one of its own each would end the services of the
