@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -59,10 +60,24 @@ func TestPuppetPlaybooks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	run := func(plan string, parameters map[string]any) {
+	run := func(plan string, parameters map[string]any) json.RawMessage {
 		t.Helper()
-		if o, _, out := runPlan(t, plan, network, parameters); !o.Success() {
+		o, _, out := runPlan(t, plan, network, parameters)
+		if !o.Success() {
 			t.Fatalf("%s: %+v\n%s", plan, o.Failure, strings.Join(out.lines(), "\n"))
+		}
+		return o.Result
+	}
+	// finds runs a playbook that looks for nodes.
+	finds := func(plan string, parameters map[string]any, want ...string) {
+		t.Helper()
+		var got []string
+		if result := run("mcollective_agent_puppet::"+plan, parameters); json.Unmarshal(result, &got) != nil {
+			t.Fatalf("%s: result %s is no list of names", plan, result)
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s with %v found %q, want %q", plan, parameters, got, want)
 		}
 	}
 	// message returns why the agent of a node is disabled, nothing when it is enabled.
@@ -100,6 +115,10 @@ func TestPuppetPlaybooks(t *testing.T) {
 	if err := os.WriteFile(lock, []byte(strconv.Itoa(applies.Pid)), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	finds("find_stuck_agents", map[string]any{"checks": 2, "sleep": 0}, nodes[0])
+	finds("discover", map[string]any{"state": "applying"}, nodes[0])
+	finds("discover", map[string]any{"state": "idling"}, nodes[1])
+	finds("discover", map[string]any{"state": "stopped"})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -114,6 +133,9 @@ func TestPuppetPlaybooks(t *testing.T) {
 		t.Error("disable_and_wait did not wait")
 	}
 	run("mcollective_agent_puppet::enable", map[string]any{"nodes": nodes[:1]})
+	finds("find_stuck_agents", map[string]any{"checks": 1})
+	finds("discover", map[string]any{"state": "disabled"}, nodes[1])
+	finds("discover", map[string]any{"state": "enabled", "nodes": nodes[:1]}, nodes[0])
 	if message(nodes[0]) != "" || message(nodes[1]) == "" {
 		t.Errorf("after enable of one node: %q, %q", message(nodes[0]), message(nodes[1]))
 	}
