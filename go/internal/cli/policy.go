@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/goccy/go-yaml"
 
+	"choria.io/choria/go/ddl"
 	"choria.io/choria/go/internal/config"
 	"choria.io/choria/go/internal/policy"
 )
@@ -25,6 +26,7 @@ const serverConfig = "/etc/choria/server.conf"
 type policyCommand struct {
 	*env
 	caller, agent, action string
+	task                  string // what the action runs by name, see policy.Request
 	facts, classes        []string
 	dir, file             string
 	asJSON                bool
@@ -47,6 +49,8 @@ Exit status: 0 when the request is allowed, 1 when it is denied or nothing can b
 	check.Flag("caller", "Who makes the request").Required().PlaceHolder("ID").StringVar(&c.caller)
 	check.Flag("agent", "Agent that is asked").Required().PlaceHolder("NAME").StringVar(&c.agent)
 	check.Flag("action", "Action of the agent").Required().PlaceHolder("NAME").StringVar(&c.action)
+	check.Flag("task", "Task that the action runs, as those of bolt_tasks: whether its name is allowed too").
+		PlaceHolder("NAME").StringVar(&c.task)
 	check.Flag("facts", "A fact, or a file of facts, YAML or JSON; in place of those of the server (repeat)").
 		PlaceHolder("FILE|NAME=VALUE").StringsVar(&c.facts)
 	check.Flag("classes", "Classes of the node, separated by commas; in place of those of the server (repeat)").
@@ -58,6 +62,9 @@ Exit status: 0 when the request is allowed, 1 when it is denied or nothing can b
 }
 
 func (c *policyCommand) check() error {
+	if c.task != "" && c.agent != "bolt_tasks" {
+		return fmt.Errorf("--task: agent %s runs no tasks, bolt_tasks does", c.agent)
+	}
 	cfg, err := c.server()
 	if err != nil {
 		return err
@@ -80,11 +87,16 @@ func (c *policyCommand) check() error {
 	if err != nil {
 		return err
 	}
-	e := p.Explain(&policy.Request{
+	r := &policy.Request{
 		Agent: c.agent, Action: c.action, Caller: c.caller,
 		Facts:   func() json.RawMessage { return facts },
 		Classes: func() []string { return classes },
-	})
+	}
+	e := p.Explain(r)
+	if e.Allow && c.task != "" {
+		r.Action, r.Through, r.Known = c.task, c.action, ddl.BuiltinAgent(c.agent).ActionNames()
+		e = p.Explain(r)
+	}
 	if cfg.AuthorizationProvider != policy.Provider && c.dir == "" {
 		e = policy.Explanation{Decision: policy.Foreign(cfg.AuthorizationProvider)}
 	}

@@ -267,8 +267,9 @@ func (n *Node) Reopen() error {
 	return n.audit.Reopen()
 }
 
-// An authorizer decides whether a request may run.
-type authorizer func(*agent.Request) policy.Decision
+// An authorizer decides whether a request may run. through is empty, or the action that runs what the
+// request names in place of an action.
+type authorizer func(s *service, r *agent.Request, through string) policy.Decision
 
 // Run answers requests until ctx ends. Then it takes no more, lets those in progress finish for as
 // long as soft_shutdown_timeout says, and announces that it goes.

@@ -90,13 +90,13 @@ func (n *Node) answer(ctx context.Context, s *service, e *exchange) []byte {
 		TTL:        e.req.TTL,
 		Data:       e.call.Data,
 	}
-	if !n.authorize(s, req, e.call.Agent) {
+	if !n.authorize(s, req, e.call.Agent, "") {
 		return rpcError(req.Action, agent.Aborted, notAuthorized)
 	}
 	req.Permitted = func(action string) bool {
 		named := *req
 		named.Action, named.Data = action, s.masked(req)
-		return n.authorize(s, &named, s.name)
+		return n.authorize(s, &named, s.name, req.Action)
 	}
 	ctx = e.start(ctx, s)
 	if ctx.Err() != nil {

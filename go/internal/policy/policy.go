@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,6 +48,13 @@ type Request struct {
 	Agent  string
 	Action string
 	Caller string // caller id, as in choria=rip.mcollective
+
+	// Through is the action by which Action is run when that is no action of the agent but something that an
+	// input names, as a task of Puppet; empty otherwise. Known are the actions of the agent then. A policy that
+	// names nothing but known actions was not written with such names in mind, as those of other
+	// implementations, which do not ask about them by default: what it says of Through decides.
+	Through string
+	Known   []string
 
 	// Facts and Classes describe this node. They are called only when a line needs them.
 	Facts   func() json.RawMessage
@@ -97,7 +105,25 @@ func (p *Policies) decide(r *Request, visit func(*rule, mismatch, error)) Decisi
 	if groups != nil {
 		members = groups.groups
 	}
-	return f.rules.decide(r, members, p.AllowUnconfigured, visit)
+	if r.Through == "" || r.Action == r.Through || f.names(r.Known) {
+		return f.rules.decide(r, members, p.AllowUnconfigured, visit)
+	}
+	run := *r
+	run.Action = r.Through
+	d := f.rules.decide(&run, members, p.AllowUnconfigured, visit)
+	d.Rule += ": as " + r.Through + ", the policy names nothing that it runs"
+	return d
+}
+
+// names reports whether a policy has the name of anything but known actions, or may have: what a line that
+// was left out is about nobody knows.
+func (f *file) names(known []string) bool {
+	if len(f.warnings) > 0 {
+		return true
+	}
+	return slices.ContainsFunc(f.rules.lines, func(l rule) bool {
+		return slices.ContainsFunc(l.actions, func(name string) bool { return !slices.Contains(known, name) })
+	})
 }
 
 // filesOf returns the policy of an agent and the groups, each nil when there is none.

@@ -106,6 +106,47 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// What an action runs by name is decided about by that name, unless the policy has no such names.
+func TestThrough(t *testing.T) {
+	known := []string{"download", "run_and_wait", "run_no_wait", "task_status"}
+	const as = ": as run_and_wait, the policy names nothing that it runs"
+	tests := []struct {
+		name   string
+		policy string
+		allow  bool
+		rule   string // what follows the file
+	}{
+		{"actions alone", "allow\t*\tdownload run_and_wait\t*\t*\n", true, ":1" + as},
+		{"another action alone", "allow\t*\tdownload run_no_wait\t*\t*\n", false, ": no line matches" + as},
+		{"actions of somebody else", "allow\tchoria=y\trun_and_wait\t*\t*\npolicy default deny\n", false, ":2" + as},
+		{"a deny of the action", "deny\t*\trun_and_wait\t*\t*\nallow\t*\t*\t*\t*\n", false, ":1" + as},
+		{"everything", "allow\t*\t*\t*\t*\n", true, ":1" + as},
+		{"its name", "allow\t*\trun_and_wait\t*\t*\nallow\t*\tsite::backup\t*\t*\n", true, ":2"},
+		{"another name, for others", "allow\t*\trun_and_wait\t*\t*\nallow\tchoria=y\tsite::other\t*\t*\n", false, ": no line matches"},
+		{"a name that is denied", "deny\t*\tsite::backup\t*\t*\nallow\t*\t*\t*\t*\n", false, ":1"},
+		{"a line that was left out", "allow\t*\trun_and_wait\t*\t*\nallow * site::other * *\n", false, ": no line matches"},
+		{"a file that is broken", "allow\t*\trun_and_wait\t*\t*\npolicy default\n", false, `:2: "policy default": want policy default allow, or policy default deny`},
+	}
+	for _, tt := range tests {
+		dir := t.TempDir()
+		write(t, dir, "bolt_tasks.policy", tt.policy)
+		r := request("bolt_tasks", "site::backup", "choria=x")
+		r.Through, r.Known = "run_and_wait", known
+		got := (&Policies{Dir: dir}).Decide(r)
+		if want := (Decision{tt.allow, filepath.Join(dir, "bolt_tasks.policy") + tt.rule}); got != want {
+			t.Errorf("%s: Decide = %+v; want %+v", tt.name, got, want)
+		}
+	}
+	// The same for a policy that is for agents without one: the words in it are actions of all agents.
+	dir := t.TempDir()
+	write(t, dir, "default.policy", "allow\t*\trun_and_wait restart\t*\t*\n")
+	r := request("bolt_tasks", "site::backup", "choria=x")
+	r.Through, r.Known = "run_and_wait", known
+	if d := (&Policies{Dir: dir, Default: "default"}).Decide(r); d.Allow {
+		t.Errorf("default policy: %+v; want that names which are not actions count as those of tasks", d)
+	}
+}
+
 func TestBrokenPolicyDenies(t *testing.T) {
 	const all = "allow\t*\t*\t*\t*\n"
 	tests := []struct {
