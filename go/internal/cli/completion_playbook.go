@@ -9,7 +9,11 @@ import (
 // listPlaybooks prints the names of playbooks, or the options of running one: its parameters, and what every run
 // takes.
 func (c *completionCommand) listPlaybooks() error {
-	p := &playbookCommand{env: c.env, modulepath: c.modulepath}
+	return c.guarded(c.printPlaybooks)
+}
+
+func (c *completionCommand) printPlaybooks(abort <-chan struct{}) error {
+	p := &playbookCommand{env: c.env, modulepath: c.modulepath, abort: abort}
 	s := p.session(c.playbook, p.path(), playbook.Err, true)
 	defer s.Close()
 	ready, err := p.start(s)

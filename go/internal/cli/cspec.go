@@ -67,7 +67,7 @@ Exit status:
 	run.Flag("fail-fast", "End with the first assertion that fails").BoolVar(&c.failFast)
 	run.Flag("pre-post", "Disable the Puppet agent everywhere before, and enable it after").BoolVar(&c.prePost)
 	run.Flag("loglevel", "Which lines to show, as in playbook run").PlaceHolder("LEVEL").Default("info").StringVar(&c.loglevel)
-	run.Action(func(*kingpin.ParseContext) error { return c.run() })
+	run.Action(func(*kingpin.ParseContext) error { return c.guarded(c.run) })
 
 	report := cmd.Command("report", "Turns a report into other formats.")
 	report.Arg("report", "The report, a JSON file").Required().StringVar(&c.report)
@@ -146,7 +146,7 @@ func create(path, text string) error {
 }
 
 // run runs cspec::suite, and writes the other formats whether or not a case failed.
-func (c *cspecCommand) run() error {
+func (c *cspecCommand) run(abort <-chan struct{}) error {
 	args := []string{"cspec::suite", "--loglevel", c.loglevel, "--param", "data=" + c.data, "--param", "report=" + c.report}
 	if c.modulepath == "" {
 		beside := filepath.Join(filepath.Dir(c.data), "modules")
@@ -161,7 +161,7 @@ func (c *cspecCommand) run() error {
 	if err != nil {
 		return err
 	}
-	p := &playbookCommand{env: c.env}
+	p := &playbookCommand{env: c.env, abort: abort}
 	ran := p.exit(p.run(append(args, "--input", string(input))))
 	if _, err := os.Stat(c.report); err != nil && ran != nil {
 		return ran // which says why there is no report

@@ -31,6 +31,8 @@ type playbookCommand struct {
 	playbook   string
 	targets    []string
 	asJSON     bool
+
+	abort <-chan struct{} // of guarded
 }
 
 func addPlaybook(e *env, app *kingpin.Application) {
@@ -40,19 +42,19 @@ func addPlaybook(e *env, app *kingpin.Application) {
 	run := cmd.Command("run", "Runs a playbook.")
 	run.HelpLong(fmt.Sprintf(`Everything behind run is for the playbook: %s playbook run NAME --help shows its options.
 `, e.name))
-	run.Action(func(*kingpin.ParseContext) error { return c.exit(c.run(e.rest)) })
+	run.Action(c.action(func() error { return c.run(e.rest) }))
 
 	list := cmd.Command("list", "Lists playbooks.")
 	list.Arg("filter", "Only those whose names contain this").StringVar(&c.filter)
-	list.Action(func(*kingpin.ParseContext) error { return c.exit(c.list()) })
+	list.Action(c.action(c.list))
 
 	show := cmd.Command("show", "Describes a playbook and its parameters.")
 	show.Arg("name", "The name of the playbook").Required().StringVar(&c.playbook)
-	show.Action(func(*kingpin.ParseContext) error { return c.exit(c.show()) })
+	show.Action(c.action(c.show))
 
 	validate := cmd.Command("validate", "Checks that playbooks parse.")
 	validate.Arg("target", "Names of playbooks, or files").Required().StringsVar(&c.targets)
-	validate.Action(func(*kingpin.ParseContext) error { return c.exit(c.validate()) })
+	validate.Action(c.action(c.validate))
 
 	for _, sub := range []*kingpin.CmdClause{list, show, validate} {
 		sub.Flag("modulepath", "Directories of modules, separated by colons").PlaceHolder("PATH").StringVar(&c.modulepath)
@@ -74,6 +76,16 @@ func cutPlaybook(args []string) (command, rest []string) {
 		}
 	}
 	return args, nil
+}
+
+// action returns what runs a command: its locks, its cleanup and its directory outlast signals.
+func (c *playbookCommand) action(run func() error) kingpin.Action {
+	return func(*kingpin.ParseContext) error {
+		return c.guarded(func(abort <-chan struct{}) error {
+			c.abort = abort
+			return c.exit(run())
+		})
+	}
 }
 
 // exit gives err the exit status that playbooks have for it.
@@ -121,6 +133,7 @@ func (c *playbookCommand) session(name string, modulepath []string, level playbo
 		Environ:    os.Environ(),
 		Cache:      cache,
 		Log:        log,
+		Abort:      c.abort,
 	}
 }
 

@@ -72,6 +72,14 @@ func TestSuiteOfNodes(t *testing.T) {
     true assert_true FILE:42 "the value is true"
     false exception FILE:43 "out of order"
   is left true FILE:46 not now
+  is left in a branch true FILE:49 not here
+    true assert_true FILE:52 "the value is true"
+  cannot be asked false FILE:55 
+    false assert_exactly FILE:57 "puppet#nope: agent puppet has no action \"nope\""
+    false assert_count FILE:58 "puppet#nope: agent puppet has no action \"nope\""
+    false assert_count FILE:59 "puppet#nope: agent puppet has no action \"nope\""
+    false assert_task_success: FILE:60 "puppet#nope: agent puppet has no action \"nope\""
+    true testcase FILE:55 "cannot be asked"
 `, "FILE", "demo/plans/suite_nodes.pp")
 	got := regexp.MustCompile(`in [\d.]+ seconds`).ReplaceAllString(r.text(s.Modulepath[0]), "in N seconds")
 	got = regexp.MustCompile(`not in \d+ tries`).ReplaceAllString(got, "not in N tries")
@@ -81,8 +89,8 @@ func TestSuiteOfNodes(t *testing.T) {
 	if a := r[0].Testcases[0].Assertions[0]; !slices.Equal(a.Hosts, []string{"a", "d"}) {
 		t.Errorf("nodes that differ %q; want a and d", a.Hosts)
 	}
-	if n := strings.Count(strings.Join(out.lines(), "\n"), "assert_true: the value is true"); n != 3 {
-		t.Errorf("%d lines about what is true; want those of the tries that count, 3", n)
+	if n := strings.Count(strings.Join(out.lines(), "\n"), "assert_true: the value is true"); n != 4 {
+		t.Errorf("%d lines about what is true; want those of the tries that count, 4", n)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 const (
 	kindParameters  = "choria.playbook/parameters"
 	kindInterrupted = "choria.playbook/interrupted"
+	kindRuby        = "choria.playbook/ruby" // the process that evaluates the plan has died
 )
 
 // A frame is a place in a plan. On the socket it is an array of file and line.

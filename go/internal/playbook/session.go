@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,6 +47,10 @@ type Session struct {
 	Streams func(context.Context) (*streams.Conn, error)
 
 	Cache string // where compiled Ruby code is kept, from CacheDir; empty: nowhere
+
+	// Abort, closed, ends a plan that unwinds after an interrupt at once: what it has not cleaned up by then stays, but
+	// for its locks. Nil: only the context of Run ends it.
+	Abort <-chan struct{}
 
 	id      string
 	dir     string
@@ -194,14 +199,18 @@ func (s *Session) Ready(ctx context.Context) (*Ready, error) {
 		if !stop() {
 			return nil, ctx.Err()
 		}
-		if err != nil {
-			return nil, err
-		}
 		var unusable struct{ Reason string }
-		if m.Method == "unusable" {
+		switch {
+		case errors.Is(err, errEnded): // it may be no Ruby at all
+			unusable.Reason = err.Error()
+		case err != nil:
+			return nil, err
+		case m.Method == "unusable":
 			if err := json.Unmarshal(m.Params, &unusable); err != nil {
 				return nil, err
 			}
+		}
+		if unusable.Reason != "" {
 			s.unfit.Tried[len(s.unfit.Tried)-1] += ": " + unusable.Reason
 			child.close()
 			if err := s.next(); err != nil {
@@ -263,7 +272,7 @@ func (s *Session) say(params json.RawMessage) {
 }
 
 // Run runs the playbook with parameters, which Puppet checks first. The end of ctx interrupts it: the plan
-// unwinds, and the Outcome says so. An error is one of the machinery, not of the plan.
+// unwinds, and the Outcome says so. Also when Ruby dies there is an Outcome; an error is one of the machinery.
 func (s *Session) Run(ctx context.Context, parameters map[string]any) (*Outcome, error) {
 	for _, p := range s.ready.Plan.Parameters {
 		if value, ok := parameters[p.Name]; ok && p.Type.secret() {
@@ -272,8 +281,9 @@ func (s *Session) Run(ctx context.Context, parameters map[string]any) (*Outcome,
 	}
 	o := &Outcome{Start: time.Now()}
 	defer s.locks.release(context.WithoutCancel(ctx), s.Log)
+	var at frame // of the last call
 	if err := s.child.send(map[string]any{"method": "run", "params": map[string]any{"parameters": parameters}}); err != nil {
-		return nil, s.child.ended(ctx)
+		return s.died(ctx, o, s.child.ended(ctx), at), nil
 	}
 	done := make(chan struct{})
 	defer close(done)
@@ -301,15 +311,13 @@ func (s *Session) Run(ctx context.Context, parameters map[string]any) (*Outcome,
 	for {
 		m, err := s.child.receive()
 		if err != nil {
-			o.End = time.Now()
-			if ctx.Err() != nil {
-				o.Failure = &Failure{Msg: "interrupted", Kind: kindInterrupted}
-				return o, nil
-			}
 			if errors.Is(err, errEnded) {
 				err = s.child.ended(ctx)
 			}
-			return nil, err
+			return s.died(ctx, o, err, at), nil
+		}
+		if m.ID != 0 {
+			at = frame{m.File, m.Line}
 		}
 		switch {
 		case m.Method == "log":
@@ -335,13 +343,30 @@ func (s *Session) Run(ctx context.Context, parameters map[string]any) (*Outcome,
 	}
 }
 
-// interrupt makes the plan unwind, and ends it by force if it does not. What it cleans up may take its time: a
-// second signal ends us, and the plan with us.
+// died is the outcome of a run whose Ruby process has ended before the plan did. at is where the last call was made.
+func (s *Session) died(ctx context.Context, o *Outcome, err error, at frame) *Outcome {
+	o.End = time.Now()
+	if ctx.Err() != nil {
+		o.Failure = &Failure{Msg: "interrupted", Kind: kindInterrupted}
+		return o
+	}
+	o.Failure = &Failure{Msg: err.Error(), Kind: kindRuby}
+	if at.File != "" {
+		o.Failure.Msg += "; the last call of the plan was made at " + s.Shown(at.File) + ":" + strconv.Itoa(at.Line)
+	}
+	return o
+}
+
+// interrupt makes the plan unwind, and ends it by force if it does not. What it cleans up may take its time, unless
+// Abort says that it may not.
 func (s *Session) interrupt(done <-chan struct{}) {
 	s.child.interrupt()
 	for {
 		select {
 		case <-done:
+			return
+		case <-s.Abort:
+			s.child.kill()
 			return
 		case <-time.After(unwind):
 		}

@@ -206,6 +206,8 @@ func TestErrors(t *testing.T) {
 		{"exit", "exit", "choria.playbook/exit", 0},
 		{"ruby", "undefined method `upcase' for nil", "choria.playbook/error", 48},
 		{"resource", "Resource type not found: File", "choria.playbook/error", 51},
+		{"library", "cannot load such file -- no_such_library", "choria.playbook/error", 54},
+		{"killed", "the Ruby process has ended: signal: killed; the last call of the plan was made at ", "choria.playbook/ruby", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.how, func(t *testing.T) {
@@ -224,6 +226,33 @@ func TestErrors(t *testing.T) {
 				t.Errorf("Puppet logged the error as well:\n%s", text)
 			}
 		})
+	}
+}
+
+// TestExtraordinaryErrors catches what Ruby does not take for a StandardError.
+func TestExtraordinaryErrors(t *testing.T) {
+	t.Parallel()
+	o, _, out := runPlan(t, "demo::errors", nil, map[string]any{"how": "caught"})
+	want := `[["cannot load such file -- no_such_library",6],["not in this class",4],["failed to allocate memory",6]]`
+	if string(o.Result) != want {
+		t.Errorf("result %s, failure %+v; want %s", o.Result, o.Failure, want)
+	}
+	if text := strings.Join(out.lines(), "\n"); text != "" {
+		t.Errorf("log\n%s", text)
+	}
+}
+
+// TestNoRuby uses something that is no Ruby, and ends before it has said anything.
+func TestNoRuby(t *testing.T) {
+	t.Setenv(playbook.RubyVariable, "/bin/false")
+	s, _ := newSession(t, "demo", nil)
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Ready(t.Context())
+	var unusable *playbook.Unusable
+	if !errors.As(err, &unusable) || err.Error() != "playbooks need Puppet: /bin/false: the Ruby process has ended: exit status 1" {
+		t.Errorf("error %v", err)
 	}
 }
 

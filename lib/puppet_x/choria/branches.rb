@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
 require_relative 'cleanup'
+require_relative 'failure'
+require_relative 'leave'
 require_relative 'shelter'
 
 module PuppetX
@@ -11,9 +13,6 @@ module PuppetX
     # There is one Branches for a process. Blocks may run further blocks; whoever reads from the host hands each
     # answer to the branch that waits for it.
     class Branches
-      # What ends a branch, apart from errors.
-      FATAL = [Interrupt, SystemExit, SystemStackError].freeze
-
       # A block that runs.
       Branch = Struct.new(:number, :group, :fiber, :shelter, :locals)
 
@@ -44,10 +43,11 @@ module PuppetX
           @blocks.empty? && @branches.empty?
         end
 
-        # The error that the call raises: an interrupt, or that of the first block that has one.
+        # What the call raises: an interrupt, or the error of the first block that has one. A block that was left is
+        # the least of them.
         def error
           found = @errors.compact
-          found.find { |error| error.is_a?(Interrupt) } || found.first
+          found.find { |error| error.is_a?(Interrupt) } || found.find { |error| !error.is_a?(Leave) } || found.first
         end
       end
 
@@ -101,7 +101,7 @@ module PuppetX
         branch.fiber = Fiber.new do
           branch.shelter = Shelter.current
           group.values[number] = Cleanup.around { block.call }
-        rescue StandardError, *FATAL => e
+        rescue StandardError, *Failure::FATAL => e
           group.errors[number] = e
         end
         group.branches << branch

@@ -39,11 +39,11 @@ module PuppetX
         raise errors.first if ended && !errors.empty?
       end
 
-      # @return [StandardError, nil]
+      # @return [Exception, nil] an interrupt is postponed, and all else must not keep other blocks from running
       def attempt(block)
         around { block.call }
         nil
-      rescue StandardError => e
+      rescue StandardError, *Failure::FATAL => e
         e
       end
     end

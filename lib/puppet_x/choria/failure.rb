@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative 'error'
+require_relative 'leave'
 require_relative 'places'
 
 module PuppetX
@@ -8,6 +9,10 @@ module PuppetX
     # Describes what ended a playbook: one message without the prefixes and locations that Puppet adds
     # on the way up, and where it happened.
     module Failure
+      # What ends a plan without being a StandardError: an interrupt, exit in the code of a module, recursion without
+      # end, what Ordinary could not make an error of, and a block that was to be left and had ended before.
+      FATAL = [Interrupt, SystemExit, SystemStackError, ScriptError, NoMemoryError, Leave].freeze
+
       # What Puppet puts in front of and behind a message, for each call it passes through.
       PREFIX = /\A(?:Evaluation Error: |Error while evaluating an? [\w ]+?, )+/.freeze
       SUFFIX = /(?: \((?:file|line): [^()]*\)| on node localhost)+\z/.freeze

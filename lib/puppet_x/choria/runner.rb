@@ -22,10 +22,6 @@ module PuppetX
       # The oldest Puppet whose evaluator is known to fit.
       OLDEST = '7.0.0'
 
-      # What ends a plan without being a StandardError: an interrupt, exit in the code of a module, and
-      # recursion without end.
-      FATAL = [Interrupt, SystemExit, SystemStackError].freeze
-
       # @param socket [IO] the socket to the host
       # @param cache [CodeCache, nil] keeps what Ruby compiles
       def initialize(socket, cache)
@@ -56,6 +52,7 @@ module PuppetX
         require_relative 'failure'
         require_relative 'facts'
         require_relative 'positions'
+        require_relative 'ordinary'
         require_relative 'signature'
         Puppet.runtime[:facter] = Facts.new
         Object.autoload(:Facter, 'facter') unless defined?(Facter)
@@ -76,6 +73,7 @@ module PuppetX
         configure(hello)
         Places.bundled = hello['bundled'].first
         Positions.track
+        Ordinary.install
         with_compiler(hello) { |modulepath| work(hello, modulepath) }
       end
 
@@ -121,7 +119,7 @@ module PuppetX
         plan = Plans.load(name)
         ready['plan'] = Signature.describe(plan) if plan
         plan
-      rescue Puppet::Error, ArgumentError, NameError => e
+      rescue Puppet::Error, ArgumentError, NameError, *Ordinary::EXTRAORDINARY => e
         ready['error'] = Failure.describe(e)
         nil
       end
@@ -150,7 +148,7 @@ module PuppetX
         return done('error' => { 'msg' => problems, 'kind' => 'choria.playbook/parameters' }) if problems
 
         done('result' => Values.pack(Plans.call(plan, arguments)))
-      rescue StandardError, *FATAL => e
+      rescue StandardError, *Failure::FATAL => e
         done('error' => Failure.describe(e))
       end
 

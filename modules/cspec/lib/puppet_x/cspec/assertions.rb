@@ -19,7 +19,11 @@ module PuppetX
         equal('assert_false', value, false, 'the value is false')
       end
 
+      # Results of a request that could not be made are not none.
       def assert_count(collection, count)
+        impossible = unanswered(collection)
+        return refuse('assert_count', impossible) if impossible
+
         equal('assert_count', collection.count, count, "#{count} items")
       end
 
@@ -41,7 +45,7 @@ module PuppetX
         kind = 'assert_task_success:'
         failed = results.error_set
         return refuse(kind, "#{failed.count} failures", 'hosts' => failed.hosts) unless failed.empty
-        return refuse(kind, results.message) unless results.exception.nil?
+        return refuse(kind, unanswered(results)) if unanswered(results)
         return refuse(kind, 'no results') if results.empty
 
         pass(kind, "#{results.count} good results")
@@ -62,6 +66,11 @@ module PuppetX
       end
 
       private
+
+      # @return [String, nil] why there are no results, when a request could not be made or a playbook has failed
+      def unanswered(results)
+        results.message if results.is_a?(Choria::TaskResults) && !results.exception.nil?
+      end
 
       def equal(kind, left, right, message)
         left == right ? pass(kind, message) : refuse(kind, unequal(left, right), both(left, right))

@@ -2,6 +2,7 @@
 
 require 'puppet_x/choria/error'
 require 'puppet_x/choria/failure'
+require 'puppet_x/choria/leave'
 require_relative 'assertions'
 require_relative 'eventually'
 require_relative 'node_assertions'
@@ -13,6 +14,17 @@ module PuppetX
     class AssertionFailed < Choria::Error
       def initialize(message)
         super(message, 'cspec/assertion')
+      end
+    end
+
+    # Raised to leave a case that is skipped.
+    class Skipped < Choria::Leave
+      # @return [Case]
+      attr_reader :testcase
+
+      def initialize(testcase, reason)
+        super(reason)
+        @testcase = testcase
       end
     end
 
@@ -40,19 +52,19 @@ module PuppetX
 
       # Runs the block of the case.
       def run
-        @skipped = catch(self) do
-          yield(self)
-          nil
-        end
-        return Puppet.notice("skipped: #{@skipped}") if @skipped
-
+        yield(self)
         add(Finding.new(true, 'testcase', description, {}, @position))
         Puppet.notice("✔︎ testcase: #{description}") if success
+      rescue Skipped => e
+        raise unless e.testcase.equal?(self)
+
+        @skipped = e.message
+        Puppet.notice("skipped: #{@skipped}")
       end
 
       # Leaves the case.
       def skip(reason)
-        throw(self, reason)
+        raise Skipped.new(self, reason)
       end
 
       # Records an error, other than a failing assertion, that ended the case.

@@ -23,9 +23,12 @@ module PuppetX
       end
 
       # Asserts that so many nodes answered well and, with a block, that it is true for their results.
+      # None may do, but not because they could not be asked.
       def assert_exactly(results, number, &block)
-        good, bad = holding(results, &block)
         kind = 'assert_exactly'
+        return refuse(kind, unanswered(results)) if unanswered(results)
+
+        good, bad = holding(results, &block)
         return pass(kind, "#{number} of #{results.count} nodes") if good.length == number
 
         refuse(kind, "#{good.length} of #{results.count} nodes; want #{number}", 'hosts' => bad.map(&:host))
@@ -48,9 +51,7 @@ module PuppetX
 
       # @return [String, nil] why there is nothing to look at
       def nothing(results)
-        return unless results.empty
-
-        results.exception.nil? ? 'no results' : results.message
+        unanswered(results) || ('no results' if results.empty)
       end
 
       def holding(results)

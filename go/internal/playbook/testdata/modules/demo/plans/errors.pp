@@ -50,6 +50,21 @@ plan demo::errors (String $how) {
     'resource': {
       $x = File['/etc/hosts']
     }
+    'library': {
+      demo::extraordinary('library')
+    }
+    'killed': {
+      choria::lock('l', { 'type' => 'memory' }) || {
+        choria::sleep(0)
+        demo::extraordinary('killed')
+      }
+    }
+    'caught': {
+      return(['library', 'undefined', 'memory'].map |$what| {
+        $caught = choria::run_playbook('demo::deep::extraordinary', 'what' => $what, '_catch_errors' => true)
+        [$caught.message, $caught.exception.details['line']]
+      })
+    }
     default: {
       fail("unknown way ${how}")
     }

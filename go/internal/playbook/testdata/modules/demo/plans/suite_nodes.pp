@@ -46,6 +46,19 @@ plan demo::suite_nodes (
     $suite.it('is left', 'slow') |$case| {
       $case.eventually(60) || { $case.skip('not now') }
     }
+    $suite.it('is left in a branch') |$case| {
+      choria::parallel([1, 2]) |$n| {
+        if $n == 1 { $case.skip('not here') }
+        $case.assert_true(true)
+      }
+    }
+    $suite.it('cannot be asked') |$case| {
+      $results = choria::task($request + { 'action' => 'puppet.nope' })
+      $case.assert_exactly($results, 0)
+      $case.assert_count($results, 0)
+      $case.assert_count($results.error_set, 0)
+      $case.assert_task_success($results)
+    }
   }
 
   return undef
