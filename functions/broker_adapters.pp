@@ -10,15 +10,16 @@ function choria::broker_adapters(Choria::Adapters $adapters) >> Choria::Settings
   $settings = $names.reduce({}) |$all, $name| {
     $adapter = $adapters[$name]
     $prefix = "plugin.choria.adapter.${name}"
-    $parts = ['stream', 'ingest'].map |$part| {
-      $keys = ($adapter[$part].keys - ['type']).sort
-      Hash($keys.map |$key| { ["${prefix}.${part}.${key}", $adapter[$part][$key]] })
+    $parts = ['spill', 'stream', 'ingest'].map |$part| {
+      $values = pick($adapter[$part], {})
+      Hash(($values.keys - ['type']).sort.map |$key| { ["${prefix}.${part}.${key}", $values[$key]] })
     }
 
     $all + {
-      "${prefix}.type"      => choria::adapter_type($name, $adapter),
-      "${prefix}.queue_len" => $adapter['queue_len'],
-    } + $parts[0] + $parts[1]
+      "${prefix}.type"         => choria::adapter_type($name, $adapter),
+      "${prefix}.queue_len"    => $adapter['queue_len'],
+      "${prefix}.dead_letters" => $adapter['dead_letters'],
+    } + $parts[0] + $parts[1] + $parts[2]
   }
 
   $names ? {

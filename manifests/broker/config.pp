@@ -45,8 +45,8 @@ class choria::broker::config {
       }
     }
 
-    if $choria::broker::stream_store {
-      file { $choria::broker::stream_store:
+    choria::broker_directories().each |$directory| {
+      file { $directory:
         ensure => directory,
         owner  => $choria::config_user,
         group  => $choria::config_group,

@@ -5,14 +5,9 @@ class choria::broker::service {
   assert_private()
 
   $unit = $choria::broker_service_name
-  $store = $choria::broker::stream_store
 
   # The unit may only write to its own directories.
-  $writable = $store ? {
-    undef                       => [],
-    /\A\/var\/lib\/choria(?:\/|\z)/ => [],
-    default                     => [$store],
-  }
+  $writable = choria::broker_directories().filter |$directory| { $directory !~ /\A\/var\/lib\/choria(?:\/|\z)/ }
 
   if $choria::ensure == 'present' {
     if $choria::manage_service and $choria::broker::manage_service {

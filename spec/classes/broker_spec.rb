@@ -76,6 +76,17 @@ RSpec.describe 'choria::broker' do
     end
   end
 
+  context 'with a data adapter that keeps what waits in a directory of its own' do
+    let(:params) { Brokers::ALL['adapter_others'] }
+
+    it { is_expected.to contain_file('/srv/spill').with_ensure('directory').with_mode('0750') }
+
+    it 'lets the unit write there' do
+      expect(content_of('/etc/systemd/system/choria-broker.service.d/50-puppet.conf'))
+        .to end_with("\nReadWritePaths=/srv/spill\n")
+    end
+  end
+
   context 'with streams where the unit may write' do
     let(:params) { { 'stream_store' => '/var/lib/choria/streams' } }
 

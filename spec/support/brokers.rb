@@ -51,12 +51,20 @@ module Brokers
                         'topic' => 'choria.inventory', 'tls' => true, 'tls.ca' => '/etc/choria/kafka-ca.pem',
                         'sasl' => 'scram-sha-512', 'user' => 'choria',
                         'password_file' => '/etc/choria/kafka-password' },
-          'ingest' => { 'topic' => 'mcollective.broadcast.agent.registration', 'protocol' => 'request' }
+          'ingest' => { 'topic' => 'mcollective.broadcast.agent.registration', 'protocol' => 'request' },
+          'queue_len' => 500, 'dead_letters' => 'dead', 'spill' => { 'directory' => '/srv/spill', 'max_size' => 2**30 }
         },
         'search' => {
           'type' => 'opensearch',
           'stream' => { 'urls' => ['https://search.example.com:9200'], 'topic' => 'choria-inventory',
                         'api_key_file' => '/etc/choria/search-key' },
+          'ingest' => { 'topic' => 'mcollective.broadcast.agent.registration', 'protocol' => 'request',
+                        'verify' => false }
+        },
+        'stan' => {
+          'type' => 'nats_stream',
+          'stream' => { 'clusterid' => 'inventory', 'servers' => ['stan.example.com:4222'], 'tls' => true,
+                        'tls.certificate' => '/etc/choria/stan.crt', 'tls.key' => '/etc/choria/stan.key' },
           'ingest' => { 'topic' => 'mcollective.broadcast.agent.registration', 'protocol' => 'request' }
         }
       }

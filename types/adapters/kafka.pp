@@ -3,8 +3,8 @@
 # The file of the password is not managed: it has the password in its first line, and only root and the user of
 # the broker may read it.
 type Choria::Adapters::Kafka = Struct[{
-    'type'              => Enum['kafka'],
-    stream              => Struct[{
+    'type'                 => Enum['kafka'],
+    stream                 => Struct[{
         servers                     => Array[Pattern[/\A(?:[a-zA-Z0-9][a-zA-Z0-9.-]*|\[[0-9a-fA-F:.]+\]):\d{1,5}\z/], 1],
         Optional[topic]             => String[1],
         Optional[workers]           => Integer[1, 100],
@@ -16,6 +16,8 @@ type Choria::Adapters::Kafka = Struct[{
         Optional[user]              => String[1],
         Optional[password_file]     => Stdlib::Absolutepath,
     }],
-    ingest              => Choria::Adapters::Ingest,
-    Optional[queue_len] => Integer[1],
+    ingest                 => Choria::Adapters::Ingest,
+    Optional[queue_len]    => Integer[1, 1000000],
+    Optional[dead_letters] => String[1],
+    Optional[spill]        => Choria::Adapters::Spill,
 }]
