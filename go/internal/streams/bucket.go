@@ -20,6 +20,10 @@ type BucketConfig struct {
 	// those of a dead holder end.
 	TTL time.Duration
 
+	// KeyTTL lets values have lives of their own, see Life. It takes a broker with NATS 2.11 or later; ErrTooOld says
+	// that it is older.
+	KeyTTL bool
+
 	// History is how many values of a key are kept. Zero means 1, 64 is the most.
 	History int
 
@@ -35,6 +39,7 @@ type BucketInfo struct {
 	Name        string        `json:"bucket"`
 	Description string        `json:"description,omitempty"`
 	TTL         time.Duration `json:"-"` // 0: for ever
+	KeyTTL      bool          `json:"-"` // values can have lives of their own
 	History     int64         `json:"history"`
 	Replicas    int           `json:"replicas"`
 	Values      uint64        `json:"values"` // with older ones and marks of deletion
@@ -54,8 +59,12 @@ type Entry struct {
 // A Bucket is one key-value bucket. Its methods may be called concurrently.
 type Bucket struct {
 	name string
+	js   jetstream.JetStream
 	kv   jetstream.KeyValue
 }
+
+// markerTTL is how long the mark of a key lives that has ended in a bucket with KeyTTL: for those who watch it.
+const markerTTL = time.Minute
 
 // maxHistory is how many values of a key a bucket can keep. Source: NATS ADR-8.
 const maxHistory = 64
@@ -70,7 +79,7 @@ func (c *Conn) Bucket(ctx context.Context, name string) (*Bucket, error) {
 	if err != nil {
 		return nil, explain(ctx, bucketNamed(name), badName(err))
 	}
-	return &Bucket{name, kv}, nil
+	return &Bucket{name, js, kv}, nil
 }
 
 // CreateBucket makes a bucket, or returns one that is there already whatever its properties are:
@@ -83,18 +92,22 @@ func (c *Conn) CreateBucket(ctx context.Context, cfg BucketConfig) (*Bucket, err
 	if cfg.History < 0 || cfg.History > maxHistory {
 		return nil, fmt.Errorf("%s: history %d: want 1 to %d", bucketNamed(cfg.Name), cfg.History, maxHistory)
 	}
-	kv, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+	config := jetstream.KeyValueConfig{
 		Bucket: cfg.Name, Description: cfg.Description, TTL: cfg.TTL,
 		History: uint8(cfg.History), Replicas: cfg.Replicas, MaxValueSize: cfg.MaxValue,
 		Storage: jetstream.FileStorage,
-	})
+	}
+	if cfg.KeyTTL {
+		config.LimitMarkerTTL = markerTTL
+	}
+	kv, err := js.CreateKeyValue(ctx, config)
 	if errors.Is(err, jetstream.ErrBucketExists) || errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return c.Bucket(ctx, cfg.Name)
 	}
 	if err != nil {
 		return nil, explain(ctx, bucketNamed(cfg.Name), badName(err))
 	}
-	return &Bucket{cfg.Name, kv}, nil
+	return &Bucket{cfg.Name, js, kv}, nil
 }
 
 // DeleteBucket removes a bucket with everything in it.
@@ -125,7 +138,7 @@ func (c *Conn) Buckets(ctx context.Context) ([]BucketInfo, error) {
 }
 
 func info(s jetstream.KeyValueStatus) BucketInfo {
-	b := BucketInfo{Name: s.Bucket(), TTL: s.TTL(), History: s.History(), Values: s.Values(), Bytes: s.Bytes()}
+	b := BucketInfo{Name: s.Bucket(), TTL: s.TTL(), KeyTTL: s.LimitMarkerTTL() > 0, History: s.History(), Values: s.Values(), Bytes: s.Bytes()}
 	if s, ok := s.(*jetstream.KeyValueBucketStatus); ok {
 		config := s.StreamInfo().Config
 		b.Description, b.Replicas = config.Description, config.Replicas

@@ -16,6 +16,7 @@ var (
 	ErrExists   = errors.New("exists already")
 	ErrConflict = errors.New("somebody else has changed it meanwhile")
 	ErrSilent   = errors.New("no answer from the brokers that keep streams")
+	ErrTooOld   = errors.New("the broker is too old for it")
 )
 
 // An Error is one of the errors above, or what the broker said.
@@ -80,6 +81,7 @@ func kind(err error) error {
 		{jetstream.ErrBucketExists, ErrExists},
 		{jetstream.ErrStreamNameAlreadyInUse, ErrExists},
 		{jetstream.ErrNoStreamResponse, ErrSilent},
+		{jetstream.ErrLimitMarkerTTLNotSupported, ErrTooOld},
 		{nats.ErrTimeout, ErrSilent},
 		{context.DeadlineExceeded, ErrSilent},
 	} {

@@ -12,8 +12,8 @@ import (
 	"choria.io/choria/go/internal/streams"
 )
 
-// lockBucket is what is added to the name of a bucket for that of its locks: values there expire, so that those
-// of a dead holder end.
+// lockBucket is what is added to the name of a bucket for that of its locks: each has a life of its own there, so that
+// those of a dead holder end.
 const lockBucket = "_LOCKS"
 
 // bucket is the store whose items are keys of a key-value bucket in the streams of the network.
@@ -22,10 +22,11 @@ type bucket struct {
 	name    string
 	create  bool
 	ttl     time.Duration
+	warn    func(string)
 }
 
 func newBucket(env *Env, p *props.Props) Store {
-	return &bucket{env.Streams, p.Required("bucket"), p.Bool("create", false), ttl(p, 1)}
+	return &bucket{env.Streams, p.Required("bucket"), p.Bool("create", false), ttl(p, 1), env.Warn}
 }
 
 func (b *bucket) open(ctx context.Context) (*streams.Bucket, error) {
@@ -78,46 +79,95 @@ func (b *bucket) Delete(ctx context.Context, item string) error {
 	return err
 }
 
+// A lifeline is a key whose value ends unless it is written again.
+type lifeline interface {
+	Create(ctx context.Context, value []byte) (revision uint64, err error)
+	Update(ctx context.Context, value []byte, last uint64) (revision uint64, err error)
+	Delete(ctx context.Context, last uint64) error
+}
+
 // lock makes a key that expires.
 func (b *bucket) lock(ctx context.Context, item string) (*Lock, error) {
-	conn, err := b.conn(ctx)
+	s, err := b.locks(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, err := conn.CreateBucket(ctx, streams.BucketConfig{
-		Name: b.name + lockBucket, Description: "Locks of playbooks", TTL: b.ttl,
-	})
+	line, ttl, err := b.lifeline(ctx, s, item)
 	if err != nil {
 		return nil, err
-	}
-	info, err := s.Info(ctx) // whoever made the bucket has decided
-	if err != nil {
-		return nil, err
-	}
-	if info.TTL <= 0 {
-		return nil, fmt.Errorf("bucket %q keeps values for ever: locks in it would outlive their holders", b.name+lockBucket)
 	}
 	holder, err := uuid.NewV4()
 	if err != nil {
 		return nil, err
 	}
-	h := &bucketLock{s, item, holder.String(), 0}
+	h := &bucketLock{lifeline: line, bucket: s, key: item, holder: holder.String()}
 	return poll(ctx, 250*time.Millisecond, func(ctx context.Context) (*Lock, error) {
 		since := time.Now()
-		revision, err := s.Create(ctx, item, []byte(h.holder))
+		revision, err := h.Create(ctx, []byte(h.holder))
 		switch {
-		case errors.Is(err, streams.ErrExists):
+		case errors.Is(err, streams.ErrExists), errors.Is(err, streams.ErrConflict): // the other way to say it is taken
 			return nil, nil
 		case err != nil:
 			return nil, err
 		}
 		h.revision = revision
-		return lease{since: since, ttl: info.TTL, renew: h.renew, release: h.release}.hold(), nil
+		return lease{since: since, ttl: ttl, renew: h.renew, release: h.release}.hold(), nil
 	})
+}
+
+// locks returns the bucket of the locks, which the first who needs it makes.
+func (b *bucket) locks(ctx context.Context) (*streams.Bucket, error) {
+	conn, err := b.conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config := streams.BucketConfig{Name: b.name + lockBucket, Description: "Locks of playbooks", KeyTTL: true}
+	s, err := conn.CreateBucket(ctx, config)
+	if errors.Is(err, streams.ErrTooOld) {
+		config.KeyTTL, config.TTL = false, b.ttl // those of all locks in it
+		s, err = conn.CreateBucket(ctx, config)
+	}
+	return s, err
+}
+
+// lifeline returns the key of a lock, and how long it lives. In a bucket that was made in another way, or by an old
+// broker, that is as long as everything in it.
+func (b *bucket) lifeline(ctx context.Context, s *streams.Bucket, item string) (lifeline, time.Duration, error) {
+	info, err := s.Info(ctx)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case info.KeyTTL && (info.TTL == 0 || b.ttl <= info.TTL):
+		return streams.Life{Bucket: s, Key: item, TTL: b.ttl}, b.ttl, nil
+	case info.TTL <= 0:
+		return nil, 0, fmt.Errorf("bucket %q keeps values for ever: locks in it would outlive their holders", s.Name())
+	case info.TTL != b.ttl && b.warn != nil:
+		b.warn(fmt.Sprintf("Lock %s lives for %s after its holder, not for the %s of its ttl: so does all in bucket %s", item, info.TTL, b.ttl, s.Name()))
+	}
+	return bucketKey{s, item}, info.TTL, nil
+}
+
+// A bucketKey is a key in a bucket where all values live equally long.
+type bucketKey struct {
+	bucket *streams.Bucket
+	key    string
+}
+
+func (k bucketKey) Create(ctx context.Context, value []byte) (uint64, error) {
+	return k.bucket.Create(ctx, k.key, value)
+}
+
+func (k bucketKey) Update(ctx context.Context, value []byte, last uint64) (uint64, error) {
+	return k.bucket.Update(ctx, k.key, value, last)
+}
+
+func (k bucketKey) Delete(ctx context.Context, last uint64) error {
+	return k.bucket.Delete(ctx, k.key, last)
 }
 
 // A bucketLock is a lock that is held. Renewals and the release follow each other.
 type bucketLock struct {
+	lifeline
 	bucket   *streams.Bucket
 	key      string
 	holder   string
@@ -125,7 +175,7 @@ type bucketLock struct {
 }
 
 func (l *bucketLock) renew(ctx context.Context) error {
-	revision, err := l.bucket.Update(ctx, l.key, []byte(l.holder), l.revision)
+	revision, err := l.Update(ctx, []byte(l.holder), l.revision)
 	if errors.Is(err, streams.ErrConflict) {
 		// An update whose answer got lost is ours all the same.
 		entry, err := l.bucket.Get(ctx, l.key)
@@ -145,12 +195,12 @@ func (l *bucketLock) renew(ctx context.Context) error {
 }
 
 func (l *bucketLock) release(ctx context.Context) error {
-	err := l.bucket.Delete(ctx, l.key, l.revision)
+	err := l.Delete(ctx, l.revision)
 	if !errors.Is(err, streams.ErrConflict) {
 		return err
 	}
 	if err := l.renew(ctx); err != nil {
 		return err
 	}
-	return l.bucket.Delete(ctx, l.key, l.revision)
+	return l.Delete(ctx, l.revision)
 }
