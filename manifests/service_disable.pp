@@ -9,5 +9,8 @@ class choria::service_disable {
       ensure => stopped,
       enable => false,
     }
+    -> choria::service_limits { $choria::server_service_name:
+      ensure => absent,
+    }
   }
 }

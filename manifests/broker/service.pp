@@ -26,6 +26,9 @@ class choria::broker::service {
         ensure => stopped,
         enable => false,
       }
+      -> choria::service_limits { $unit:
+        ensure => absent,
+      }
     }
   }
 }

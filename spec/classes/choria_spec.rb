@@ -194,7 +194,8 @@ RSpec.describe 'choria' do
                  .reject { |title| title.start_with?('/etc/apt') }).to be_empty
       expect(made.map(&:title)).to include(
         '/etc/choria/server.conf', '/etc/choria/client.conf', '/etc/choria/plugin.d', '/etc/choria/policies',
-        '/etc/choria/choria-shim.cfg', '/etc/choria/generated-facts.yaml', '/etc/systemd/system/choria-facts.timer'
+        '/etc/choria/choria-shim.cfg', '/etc/choria/generated-facts.yaml', '/etc/systemd/system/choria-facts.timer',
+        '/etc/systemd/system/choria-server.service.d/50-puppet.conf'
       )
       expect(made.map(&:title).grep(%r{/var/log})).to be_empty
     end

@@ -220,7 +220,8 @@ Made.releases.each do |release|
       expect(processes).to eq('choria-broker' => nil, 'choria-server' => nil)
       expect(@host.exist?('/etc/choria') ? @host.entries('/etc/choria') : []).to be_empty
       gone = %w[/usr/bin/choria-server /etc/apt/sources.list.d/choria_release.list /etc/apt/keyrings/choria-release.asc
-                /etc/systemd/system/choria-facts.timer /etc/systemd/system/choria-server.service.d/50-puppet.conf]
+                /etc/systemd/system/choria-facts.timer /etc/systemd/system/choria-server.service.d/50-puppet.conf
+                /etc/systemd/system/choria-broker.service.d/50-puppet.conf]
       expect(gone.select { |path| @host.exist?(path) }).to be_empty
       expect(@host).to exist('/var/log/choria.log')
 
