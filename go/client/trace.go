@@ -261,30 +261,50 @@ func stations(hops []protocol.Hop) []Station {
 	return all
 }
 
+// Farthest returns the report of who had the request last, as far as that was told: the node; else a
+// federation broker behind which somebody listens; else one that dropped it; else one that knows of no
+// such node. ok is false when nothing was told.
+func (t *Trace) Farthest() (r Report, ok bool) {
+	best := 0
+	for _, h := range t.Heard {
+		rank := 1 // absent
+		switch {
+		case h.Site == "":
+			rank = 4
+		case h.Event == Delivered:
+			rank = 3
+		case h.Event == Dropped:
+			rank = 2
+		}
+		// Of what a node says the last counts: it receives a request, and then finds it too old.
+		if rank > best || rank == 4 {
+			r, best = h, rank
+		}
+	}
+	return r, best > 0
+}
+
+// unheard is what may have happened behind the last one who told.
+const unheard = "nothing was heard from there: the node hangs, or dropped the request, which its log says, or is of a release that does not tell"
+
 // LastSeen says, in a sentence without a full stop, where a request that was not answered was seen
 // last, and what is known of why it went no further.
 func (t *Trace) LastSeen() string {
-	for i := len(t.Heard) - 1; i >= 0; i-- { // the node is farthest
-		r := t.Heard[i]
-		if r.Site != "" {
-			continue
-		}
-		if r.Event == Dropped {
-			return fmt.Sprintf("%s, which received the request and did not accept it: %s", r.From, r.Reason)
-		}
+	r, _ := t.Farthest()
+	switch {
+	case r.From == "":
+	case r.Site == "" && r.Event == Dropped:
+		return fmt.Sprintf("%s, which received the request and did not accept it: %s", r.From, r.Reason)
+	case r.Site == "":
 		return fmt.Sprintf("%s, which received the request and answers it; the reply was lost on its way back", r.From)
-	}
-	for _, r := range t.Heard {
-		if r.Event == Delivered {
-			return fmt.Sprintf("federation broker %s of %s, which delivered the request to %s, where somebody listens; the node did not accept it, as its log says, or is of a release that does not tell", r.From, r.Site, r.Subject)
-		}
+	case r.Event == Delivered:
+		return fmt.Sprintf("federation broker %s of %s, which delivered the request to %s, where somebody listens; %s", r.From, r.Site, r.Subject, unheard)
+	case r.Event == Dropped:
+		return fmt.Sprintf("federation broker %s of %s, which dropped the request: %s", r.From, r.Site, r.Reason)
 	}
 	var absent []string
 	for _, r := range t.Heard {
-		switch r.Event {
-		case Dropped:
-			return fmt.Sprintf("federation broker %s of %s, which dropped the request: %s", r.From, r.Site, r.Reason)
-		case Absent:
+		if r.Event == Absent {
 			absent = append(absent, r.From+" of "+r.Site)
 		}
 	}
@@ -304,7 +324,7 @@ func (t *Trace) LastSeen() string {
 	case t.Gone:
 		return fmt.Sprintf("broker %s, which says that no node of that name is connected: nobody listens on %s", t.Broker, t.Subject)
 	case len(t.Sites) == 0:
-		return fmt.Sprintf("broker %s, which delivered the request to %s; the node did not accept it, as its log says, or is of a release that does not tell", t.Broker, t.Subject)
+		return fmt.Sprintf("broker %s, which delivered the request to %s; %s", t.Broker, t.Subject, unheard)
 	}
 	var unserved []string
 	for _, s := range t.Sites {

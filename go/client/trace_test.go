@@ -49,7 +49,7 @@ func TestTrace(t *testing.T) {
 		{"answered without a word", "n5.example.net", "london, paris", limit, true, client.Absent, client.Delivered, ""},
 		{"not accepted", "n2.example.net", "london, paris", short, false, client.Delivered, client.Absent, "n2.example.net, which received the request and did not accept it: too late"},
 		{"reply lost", "n3.example.net", "london, paris", short, false, client.Delivered, client.Absent, "n3.example.net, which received the request and answers it; the reply was lost"},
-		{"silent node", "n4.example.net", "london", short, false, client.Delivered, "", "federation broker fed-london.example.net of london, which delivered the request to mcollective.node.n4.example.net"},
+		{"silent node", "n4.example.net", "london, paris", short, false, client.Delivered, client.Absent, "federation broker fed-london.example.net of london, which delivered the request to mcollective.node.n4.example.net"},
 		{"not connected", "n9.example.net", "london, paris", limit, false, client.Absent, client.Absent, "no node of that name is connected there: nobody listens on mcollective.node.n9.example.net"},
 		{"not connected, and a site away", "n9.example.net", "nowhere, paris", limit, false, "", client.Absent, "federation broker fed-paris.example.net of paris; no node of that name is connected there: nobody listens on mcollective.node.n9.example.net; of nowhere no federation broker is connected"},
 		{"no federation broker", "n1.example.net", "nowhere", limit, false, "", "", "which says that no federation broker of nowhere is connected"},
@@ -75,8 +75,13 @@ func TestTrace(t *testing.T) {
 				}
 			}
 			if !tt.answered {
-				if last := tr.LastSeen(); !strings.Contains(last, tt.last) {
+				last := tr.LastSeen()
+				if !strings.Contains(last, tt.last) {
 					t.Errorf("last seen: %s; want %s", last, tt.last)
+				}
+				// Who is named is who was farthest, and no other site that has no such node.
+				if r, ok := tr.Farthest(); ok && !strings.Contains(last, r.From) || ok != (len(tr.Heard) > 0) {
+					t.Errorf("farthest is %+v; last seen: %s", r, last)
 				}
 				return
 			}

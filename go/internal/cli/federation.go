@@ -79,10 +79,8 @@ type traceHop struct {
 func traceHops(t *client.Trace, self string) []traceHop {
 	route := t.Route
 	if !t.Answered() {
-		for _, r := range t.Heard { // those from far have the most hops
-			if len(r.Route) > len(route) {
-				route = r.Route
-			}
+		if r, ok := t.Farthest(); ok {
+			route = r.Route
 		}
 	}
 	hops := []traceHop{{Way: "request", Processor: self, Out: t.Broker}}
