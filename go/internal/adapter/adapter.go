@@ -77,6 +77,9 @@ type Adapter struct {
 	// that only those wait that fit into the queue.
 	SpillDir string
 
+	// SpillOptional says that the adapter runs without SpillDir, with a warning, when that cannot be used.
+	SpillOptional bool
+
 	// SpillBytes is how much may wait there. Zero means 256 MiB.
 	SpillBytes int64
 
@@ -140,18 +143,13 @@ func (a *Adapter) Run(ctx context.Context) error {
 	life, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
 	a.life = life
-	if a.SpillDir != "" {
-		var err error
-		if a.spill, err = openSpill(a.SpillDir, a.SpillBytes); err != nil {
-			return fmt.Errorf("adapter %q: %w", a.Name, err)
-		}
-		defer a.spill.close()
-		a.spill.observe(a)
-		if a.spill.killed {
-			a.Log.Warn("the process before this one did not end in order: what it had received, and neither published nor written to disk, is lost",
-				"spilled", a.spill.waiting())
-		}
+	if err := a.openSpill(); err != nil {
+		return err
 	}
+	if a.spill != nil {
+		defer a.spill.close()
+	}
+	a.tally.lag(a)
 	defer a.closeSinks()
 	for n := range a.OutputWorkers {
 		s, err := a.Open(n)
@@ -187,6 +185,29 @@ func (a *Adapter) Run(ctx context.Context) error {
 	}
 	a.Log.Info("adapter stopped", "spilled", a.spill.waiting())
 	return err
+}
+
+// openSpill opens the spill, if there is to be one.
+func (a *Adapter) openSpill() error {
+	err := errors.New("no directory is known for them")
+	if a.SpillDir != "" {
+		a.spill, err = openSpill(a.SpillDir, a.SpillBytes)
+	}
+	switch {
+	case err != nil && a.SpillDir != "" && !a.SpillOptional:
+		return fmt.Errorf("adapter %q: %w", a.Name, err)
+	case err != nil:
+		a.spill = nil
+		a.Log.Warn("messages cannot wait on disk while the sink is away: those that do not fit into the queue are dropped", "err", err,
+			"cure", "name a directory of this adapter alone with plugin.choria.adapter."+a.Name+".spill.directory")
+		return nil
+	}
+	a.spill.observe(a)
+	if a.spill.killed {
+		a.Log.Warn("the process before this one did not end in order: what it had received, and neither published nor written to disk, is lost",
+			"spilled", a.spill.waiting())
+	}
+	return nil
 }
 
 // receive makes the connections, subscribes, and when ctx ends handles what has arrived.

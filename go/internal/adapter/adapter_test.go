@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -410,3 +412,61 @@ func TestStopWithoutSink(t *testing.T) {
 		t.Errorf("%d counted as dropped; want 5", n)
 	}
 }
+
+// TestNoSpill has no place on disk for messages: the adapter says so and runs, and its lag is seen.
+func TestNoSpill(t *testing.T) {
+	for name, tt := range map[string]struct{ dir, says string }{
+		"none":  {"", "no directory is known for them"},
+		"wrong": {"/proc/none", "/proc/none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newSinkBroker(t)
+			a := newAdapter(b.url, b.url)
+			a.SpillDir, a.SpillOptional = tt.dir, true
+			var log bytes.Buffer // read when nothing writes
+			a.Log = slog.New(slog.NewTextHandler(&log, nil))
+			var away atomic.Bool
+			away.Store(true)
+			a.Open = func(int) (Sink, error) {
+				return sinkFunc(func(batch []Message) []error {
+					if away.Load() {
+						return all(batch, errNotConnected)
+					}
+					return make([]error, len(batch))
+				}), nil
+			}
+			stop := start(t, a)
+			lag := func() string {
+				_, rest, _ := strings.Cut(text(a.Metrics), `choria_adapter_lag_seconds{identity="b1",name="a"} `)
+				value, _, _ := strings.Cut(rest, "\n")
+				return value
+			}
+			if lag() != "0" {
+				t.Errorf("lag %q at the start; want 0", lag())
+			}
+			if err := connect(t, b.url).Publish("in", reply(t, "n1.example.net", 1)); err != nil {
+				t.Fatal(err)
+			}
+			until(t, "lag", func() bool { return lag() != "0" })
+			away.Store(false)
+			until(t, "no lag", func() bool { return lag() == "0" })
+			stop()
+			if !strings.Contains(log.String(), tt.says) || !strings.Contains(log.String(), "plugin.choria.adapter.a.spill.directory") {
+				t.Errorf("log: %s", log.String())
+			}
+		})
+	}
+}
+
+// text returns the page of metrics.
+func text(r *metrics.Registry) string {
+	var page strings.Builder
+	r.WriteTo(&page)
+	return page.String()
+}
+
+// A sinkFunc is a sink that has nothing to close.
+type sinkFunc func(batch []Message) []error
+
+func (f sinkFunc) Publish(_ context.Context, batch []Message) []error { return f(batch) }
+func (f sinkFunc) Close() error                                       { return nil }

@@ -33,6 +33,13 @@ func newTally(a *Adapter) tally {
 	return t
 }
 
+// lag shows how long messages of a have waited for the sink, on disk or in memory.
+func (t tally) lag(a *Adapter) {
+	t.registry.GaugeFunc("choria_adapter_lag_seconds", "Time since no message waited for the sink", func() float64 {
+		return max(a.spill.lag(), a.away.lag()).Seconds()
+	}, "name", t.name, "identity", t.identity)
+}
+
 // side returns that of worker n; role is input or output.
 func (t tally) side(role string, n int) side {
 	labels := []string{"name", t.name + "." + strconv.Itoa(n), "role", role, "identity", t.identity}

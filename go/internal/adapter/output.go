@@ -173,7 +173,7 @@ type awayLog struct {
 	log *slog.Logger
 
 	mu          sync.Mutex
-	isAway      bool
+	since       time.Time // of the first attempt in vain; zero: the sink takes messages
 	last, spare string
 }
 
@@ -182,13 +182,26 @@ func (l *awayLog) sink(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case err == nil && l.isAway:
-		l.isAway, l.last, l.spare = false, "", ""
+	case err == nil && !l.since.IsZero():
+		l.since, l.last, l.spare = time.Time{}, "", ""
 		l.log.Info("the sink takes messages again")
 	case err != nil && l.last != err.Error():
-		l.isAway, l.last = true, err.Error()
+		if l.since.IsZero() {
+			l.since = time.Now()
+		}
+		l.last = err.Error()
 		l.log.Warn("the sink does not take messages, they wait", "err", err)
 	}
+}
+
+// lag returns how long the sink has not taken what it was offered.
+func (l *awayLog) lag() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.since.IsZero() {
+		return 0
+	}
+	return time.Since(l.since)
 }
 
 // spill is told why there is no room.

@@ -94,8 +94,15 @@ func load(cfg *config.Config, name string) (Settings, error) {
 	if s.Topic == "" {
 		s.Topic = name
 	}
-	if a.SpillDir == "" && cfg.StreamStore != "" {
-		a.SpillDir = filepath.Join(cfg.StreamStore, "adapters", name)
+	if a.SpillDir == "" {
+		dir := cfg.StreamStore
+		if dir == "" {
+			dir = config.StateDirectory()
+			a.SpillOptional = true
+		}
+		if dir != "" {
+			a.SpillDir = filepath.Join(dir, "adapters", name)
+		}
 	}
 	if a.SpillDir != "" && !filepath.IsAbs(a.SpillDir) {
 		return Settings{}, wrong("spill.directory", fmt.Errorf("%q: want an absolute path", a.SpillDir))

@@ -53,6 +53,40 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestSpillDirectory looks for a place for messages where no setting names one.
+func TestSpillDirectory(t *testing.T) {
+	for _, tt := range []struct {
+		set, store, state string
+		want              string
+		optional          bool
+	}{
+		{"/a", "/b", "/c", "/a", false},
+		{"", "/b", "/c", "/b/adapters/inv", false},
+		{"", "", "/c:/d", "/c/adapters/inv", true},
+	} {
+		t.Setenv("STATE_DIRECTORY", tt.state)
+		cfg := config.New()
+		for key, value := range map[string]string{
+			"plugin.choria.adapters": "inv", "plugin.choria.adapter.inv.type": "jetstream", "plugin.choria.adapter.inv.ingest.topic": "in",
+			"plugin.choria.adapter.inv.spill.directory": tt.set, "plugin.choria.network.stream.store": tt.store,
+		} {
+			if value == "" {
+				continue
+			}
+			if err := cfg.Set(key, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := Load(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := got[0].Adapter; a.SpillDir != tt.want || a.SpillOptional != tt.optional {
+			t.Errorf("%+v: %s, optional %v", tt, a.SpillDir, a.SpillOptional)
+		}
+	}
+}
+
 func TestMatches(t *testing.T) {
 	for _, tt := range []struct {
 		pattern, subject string

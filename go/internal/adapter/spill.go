@@ -177,14 +177,19 @@ func (s *spill) observe(a *Adapter) {
 		defer s.mu.Unlock()
 		return float64(s.bytes)
 	}, labels...)
-	a.Metrics.GaugeFunc("choria_adapter_lag_seconds", "Time since no message waited on disk for the sink", func() float64 {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.count == 0 {
-			return 0
-		}
-		return time.Since(s.since).Seconds()
-	}, labels...)
+}
+
+// lag returns how long some message has waited.
+func (s *spill) lag() time.Duration {
+	if s == nil {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.count == 0 {
+		return 0
+	}
+	return time.Since(s.since)
 }
 
 // waiting returns how many messages are to be read.

@@ -211,7 +211,7 @@ type Config struct {
 	_ struct{} `key:"plugin.choria.adapter.*.stream.workers" type:"int" default:"10" min:"1" max:"256" scope:"B" doc:"Connections that publish"`
 	_ struct{} `key:"plugin.choria.adapter.*.ingest.verify" type:"bool" default:"true" scope:"B" doc:"Publish only requests whose signature is good"`
 	_ struct{} `key:"plugin.choria.adapter.*.dead_letters" derived:"choria.adapter.NAME.dead_letters" scope:"B" doc:"Subject that what is not published goes to, with the reason"`
-	_ struct{} `key:"plugin.choria.adapter.*.spill.directory" derived:"adapters/NAME in the store of the streams, if there is one" scope:"B" doc:"Directory that messages wait in while they cannot be published"`
+	_ struct{} `key:"plugin.choria.adapter.*.spill.directory" derived:"adapters/NAME in the store of the streams, otherwise in $STATE_DIRECTORY or, as root, /var/lib/choria" scope:"B" doc:"Directory that messages wait in while they cannot be published"`
 	_ struct{} `key:"plugin.choria.adapter.*.spill.max_size" type:"int" default:"268435456" min:"1048576" scope:"B" doc:"How many bytes may wait there"`
 	_ struct{} `key:"plugin.choria.adapter.*.stream.clusterid" scope:"B" doc:"Cluster of an adapter of type nats_stream"`
 	_ struct{} `key:"plugin.choria.adapter.*.stream.urls" type:"list" scope:"B" doc:"Servers of Elasticsearch or OpenSearch, as https://host:port"`

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"choria.io/choria/go/internal/config"
 )
 
 // library is the Ruby library that agents run in, and the program that runs them.
@@ -111,11 +113,8 @@ func (e *dirError) Hint() string {
 
 // stateDir returns the private directory of this process where none is configured.
 func stateDir() (string, error) {
-	if dir := os.Getenv("STATE_DIRECTORY"); dir != "" && filepath.IsAbs(dir) { // of systemd
-		return filepath.Join(filepath.SplitList(dir)[0], "ruby"), nil
-	}
-	if os.Geteuid() == 0 {
-		return "/var/lib/choria/ruby", nil
+	if dir := config.StateDirectory(); dir != "" {
+		return filepath.Join(dir, "ruby"), nil
 	}
 	dir, err := os.UserCacheDir()
 	if err != nil {
