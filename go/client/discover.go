@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"choria.io/choria/go/ddl"
 	"choria.io/choria/go/filter"
 	"choria.io/choria/go/internal/discovery"
 	"choria.io/choria/go/internal/protocol"
@@ -28,12 +29,13 @@ type Discovery struct {
 	Method string // empty: the configured one; mc and broadcast are the same
 
 	// Timeout is the longest time that the first answer, and each further one, is waited for; with
-	// Fixed, and for Ping, all of them. Zero means the configured discovery_timeout, 2 s.
+	// Fixed, and for Ping, all of them. Zero means the configured discovery_timeout, 2 s, and 3 s or more
+	// beyond that when the filter asks a data plugin that nodes may have to load first.
 	Timeout time.Duration
 
 	// Fixed waits for the whole Timeout and no longer, instead of ending when answers have clearly
 	// dried up: when nobody has answered for four times the longest wait so far, for a quarter of the
-	// time that it has taken, and for 300 ms. As long as answers keep coming nothing else ends it
+	// time that it has taken, and for 300 ms, or 3 s with such a data plugin. As long as answers keep coming nothing else ends it
 	// before a minute has passed.
 	Fixed bool
 
@@ -166,6 +168,33 @@ func (c *Client) fixed() bool {
 	return ok && src.File != "" && !c.cfg.WindowedTimeout
 }
 
+// dataLoading is what a node may take to load a data plugin that it is asked for the first time: those in
+// Ruby load Puppet, which takes a second, and two on a small machine.
+const dataLoading = 2 * time.Second
+
+// slowness returns how long nodes may think about a filter: zero, unless it asks data plugins that nodes
+// do not have compiled in.
+func (c *Client) slowness(f filter.Filter) time.Duration {
+	asked := f.DataPlugins()
+	asked = slices.DeleteFunc(asked, func(name string) bool {
+		return slices.ContainsFunc(ddl.BuiltinData(), func(d *ddl.Data) bool { return d.Metadata.Name == name })
+	})
+	if len(asked) == 0 {
+		return 0
+	}
+	known, err := c.finder.Data()
+	if err != nil {
+		c.log.Debug("descriptions of data plugins", "err", err)
+	}
+	timeout := time.Second // the least that a plugin has
+	for _, d := range known {
+		if slices.Contains(asked, d.Metadata.Name) {
+			timeout = max(timeout, time.Duration(d.Metadata.Timeout)*time.Second)
+		}
+	}
+	return dataLoading + timeout
+}
+
 // broadcast asks the network who matches.
 func (c *Client) broadcast(ctx context.Context, d Discovery) ([]string, error) {
 	var w *window
@@ -246,9 +275,16 @@ func (c *Client) ping(ctx context.Context, d Discovery, w *window, expect int, e
 	}
 	defer func() { _ = sub.Unsubscribe() }()
 
+	timeout, slow := c.discoveryTimeout(d.Timeout), c.slowness(d.Filter)
+	if d.Timeout == 0 {
+		timeout += slow
+	}
+	if w != nil {
+		w.floor = slow
+	}
 	l := listening{
 		answers:  answers,
-		timeout:  c.discoveryTimeout(d.Timeout),
+		timeout:  timeout,
 		window:   w,
 		expect:   expect,
 		conn:     conn,

@@ -6,6 +6,7 @@ import "time"
 // goes by how they came so far: in a quiet network all of them are there within milliseconds of each
 // other, in a slow one the first answer and the gaps between answers are slow too.
 type window struct {
+	floor  time.Duration // the shortest quiet time that ends it; zero means windowFloor
 	start  time.Time
 	last   time.Time     // when the latest answer came; zero before the first
 	widest time.Duration // the longest of the wait for the first answer and the gaps after it
@@ -45,5 +46,5 @@ func (w *window) end() (time.Time, bool) {
 	if w.last.IsZero() {
 		return time.Time{}, false
 	}
-	return w.last.Add(max(windowFloor, windowFactor*w.widest, w.last.Sub(w.start)/windowShare)), true
+	return w.last.Add(max(windowFloor, w.floor, windowFactor*w.widest, w.last.Sub(w.start)/windowShare)), true
 }

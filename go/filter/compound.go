@@ -101,6 +101,39 @@ func (m *match) expression(text string) (ok bool, err error) {
 	return ok, nil
 }
 
+// functions are those of our own, besides the builtins and the data plugins.
+var functions = []string{"with", "fact", "include", "semver", "string"}
+
+// DataPlugins returns the names of the data plugins that the compound expressions of f ask, sorted. An
+// expression that is none asks nothing.
+func (f Filter) DataPlugins() []string {
+	var asked calls
+	for _, c := range f.Compound {
+		if len(c.Expr) > MaxExpr {
+			continue
+		}
+		if tree, err := parser.Parse(c.Expr); err == nil {
+			ast.Walk(&tree.Node, &asked)
+		}
+	}
+	slices.Sort(asked)
+	return slices.Compact(asked)
+}
+
+// calls are the names of functions that an expression calls and the language does not have.
+type calls []string
+
+// Visit implements ast.Visitor.
+func (c *calls) Visit(node *ast.Node) {
+	call, ok := (*node).(*ast.CallNode)
+	if !ok {
+		return
+	}
+	if name, ok := call.Callee.(*ast.IdentifierNode); ok && !slices.Contains(functions, name.Value) {
+		*c = append(*c, name.Value)
+	}
+}
+
 // firstLine drops the drawing of the place in the expression that errors of expr end with.
 func firstLine(err error) error {
 	line, _, _ := strings.Cut(err.Error(), "\n")
