@@ -44,17 +44,21 @@ func newForeign(cfg *config.Config, n *node.Node, log *slog.Logger) (*foreign, e
 	}}, nil
 }
 
-// run keeps the agents in step with the disk while serve runs, and ends them after it.
-func (f *foreign) run(ctx context.Context, serve func(context.Context) error) error {
+// run keeps the agents in step with the disk while the node runs, and ends them after it.
+func (f *foreign) run(ctx context.Context, n *node.Node) error {
 	if f == nil {
-		return serve(ctx)
+		return n.Run(ctx)
 	}
+	return f.watch(ctx, n)
+}
+
+func (f *foreign) watch(ctx context.Context, n *node.Node) error {
 	defer f.ruby.Close()
 	f.watcher.Scan(ctx) // so that the node has its agents from the first request on
 	watching, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1) // holds the one result, so that the goroutine ends
 	go func() { ended <- f.watcher.Run(watching) }()
-	err := serve(ctx)
+	err := n.Run(ctx)
 	cancel()
 	if err2 := <-ended; err == nil {
 		err = err2

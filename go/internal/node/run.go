@@ -18,36 +18,49 @@ const pending = 256
 // calls it: besides their connections they cost no goroutine and no timer while nothing is asked of
 // them. An error to start one stops all.
 func Run(ctx context.Context, nodes ...*Node) error {
-	// Actions outlive ctx for a while, see stop.
-	actions, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-
-	s := &scheduler{}
-	started, err := startAll(ctx, actions, s, nodes)
+	g := &group{nodes: nodes}
+	err := g.start(ctx) // what takes room on the stack is done by functions that return
 	if err == nil {
-		s.run(ctx)
+		g.scheduler.run(ctx)
 	}
-	stop(nodes[:started], cancel)
-	for _, n := range nodes {
+	return g.stop(err)
+}
+
+// A group is nodes that run together.
+type group struct {
+	nodes     []*Node
+	started   int // how many of them
+	scheduler scheduler
+	cancel    context.CancelFunc // ends their actions
+}
+
+// start starts nodes until ctx ends.
+func (g *group) start(ctx context.Context) error {
+	// Actions outlive ctx for a while, see stop.
+	var actions context.Context
+	actions, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	for _, n := range g.nodes {
+		if ctx.Err() != nil {
+			break
+		}
+		if err := n.start(actions, &g.scheduler); err != nil {
+			return fmt.Errorf("node %s: %w", n.identity, err)
+		}
+		g.started++
+	}
+	return nil
+}
+
+// stop stops the nodes and adds to err what goes wrong with that.
+func (g *group) stop(err error) error {
+	defer g.cancel()
+	stop(g.nodes[:g.started], g.cancel)
+	for _, n := range g.nodes {
 		if n.audit != nil {
 			err = errors.Join(err, n.audit.Close())
 		}
 	}
 	return err
-}
-
-// startAll starts nodes until ctx ends, and returns how many.
-func startAll(ctx, actions context.Context, s *scheduler, nodes []*Node) (started int, err error) {
-	for _, n := range nodes {
-		if ctx.Err() != nil {
-			break
-		}
-		if err := n.start(actions, s); err != nil {
-			return started, fmt.Errorf("node %s: %w", n.identity, err)
-		}
-		started++
-	}
-	return started, nil
 }
 
 // start subscribes and announces the node.

@@ -37,7 +37,7 @@ func BenchmarkVerify(b *testing.B) {
 	b.Run("certificate new", func(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
-			node.trust.authorities.get().callers = nil
+			node.known.known = nil
 			verify(b, requests[i%len(requests)])
 		}
 	})
@@ -79,7 +79,7 @@ func BenchmarkNew(b *testing.B) {
 				mustNew(b, o)
 			}
 		})
-		o.Share = mustNew(b, o)
+		o.Shared = &Shared{}
 		b.Run(fmt.Sprintf("rsa=%v shared", isRSA), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -115,7 +115,7 @@ func TestAllocations(t *testing.T) {
 func TestIdentitySize(t *testing.T) {
 	s := newSite(t)
 	o, _ := s.issue(pki.Request{Name: "n1"})
-	o.Share = mustNew(t, o)
+	o.Shared = &Shared{}
 	const n = 200
 	ids := make([]*Identity, n)
 	heap := func() uint64 {

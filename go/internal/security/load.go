@@ -14,11 +14,16 @@ import (
 // Load reads the identity that cfg describes (plugin.security.provider and its keys).
 // log may be nil.
 func Load(cfg *config.Config, kind For, log *slog.Logger) (*Identity, error) {
+	return (*Shared)(nil).Load(cfg, kind, log)
+}
+
+// Load is the function of that name for one of many identities of this process. A nil s shares nothing.
+func (s *Shared) Load(cfg *config.Config, kind For, log *slog.Logger) (*Identity, error) {
 	o, err := options(cfg, kind, thisSystem(os.Getenv))
 	if err != nil {
 		return nil, err
 	}
-	o.Log = log
+	o.Shared, o.Log = s, log
 	return New(o)
 }
 

@@ -56,17 +56,30 @@ func loadOwn(o Options, a *authorities, now time.Time) (*own, error) {
 		return nil, err
 	}
 	out := &own{
-		cert:     tls.Certificate{PrivateKey: key, Leaf: leaf},
-		sessions: tls.NewLRUClientSessionCache(maxSessions),
+		cert:      tls.Certificate{PrivateKey: key},
+		expires:   leaf.NotAfter,
+		algorithm: leaf.PublicKeyAlgorithm,
+		sessions:  tls.NewLRUClientSessionCache(maxSessions),
+	}
+	if o.For != ForServer {
+		out.cert.Leaf = leaf // which spares who is connected to the parsing; a node connects to others, and there are many
 	}
 	for i, c := range certs {
 		if i > 0 && bytes.Equal(c.RawIssuer, c.RawSubject) {
 			continue // the other side has the root or does not trust it, sending it is a waste
 		}
 		out.cert.Certificate = append(out.cert.Certificate, c.Raw)
-		out.pem = append(out.pem, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
 	}
 	return out, nil
+}
+
+// pem returns the certificate and its intermediates as requests carry them.
+func (o *own) pem() []byte {
+	var out []byte
+	for _, der := range o.cert.Certificate {
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	return out
 }
 
 // checkOwnChain reports why others that trust the same CA will not accept certs.

@@ -2,11 +2,13 @@
 package security
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,6 +28,7 @@ type Identity struct {
 	name  string
 	own   *watched[own]
 	trust *trust
+	known callers
 	tls   tlsSettings
 	log   *slog.Logger
 
@@ -79,10 +82,9 @@ type Options struct {
 	// plugin.security.ecc_curves. Empty means the defaults.
 	CipherSuites, Curves []string
 
-	// Share, when set, is an identity whose authorities, revocation lists, patterns and verified
-	// certificates this one uses too; CA, CRL, Callers and Privileged are then ignored. It is what
-	// keeps thousands of identities in one process small.
-	Share *Identity
+	// Shared, when set, is what identities of this process have in common. It is what keeps thousands of them
+	// small: 8 kB each.
+	Shared *Shared
 
 	Log *slog.Logger // nil discards
 
@@ -99,14 +101,12 @@ func New(o Options) (*Identity, error) {
 	if !ValidName(o.Name) {
 		return nil, fmt.Errorf("certificate name %q: want letters, digits, underscore, dot and dash", o.Name)
 	}
-	id := &Identity{name: o.Name, log: o.Log}
+	id := &Identity{name: o.Name, log: o.Log, known: callers{most: cmp.Or(max(o.KnownCallers, 0), maxCallers)}}
 	var err error
 	if id.tls, err = newTLSSettings(o); err != nil {
 		return nil, err
 	}
-	if o.Share != nil {
-		id.trust = o.Share.trust
-	} else if id.trust, err = newTrust(o); err != nil {
+	if id.trust, err = o.Shared.trust(o); err != nil {
 		return nil, err
 	}
 	id.own = &watched[own]{
@@ -148,17 +148,16 @@ func (i *Identity) Name() string { return i.name }
 func (i *Identity) Caller() string { return "choria=" + i.name }
 
 // Expires returns when the certificate of this process expires.
-func (i *Identity) Expires() time.Time { return i.own.get().cert.Leaf.NotAfter }
+func (i *Identity) Expires() time.Time { return i.own.get().expires }
 
 // Sign implements protocol.Signer: RSASSA-PKCS1-v1_5 over the SHA-256 of message, as protocol
-// section 3.1 demands. Certificates with other keys are good for connecting only. cert must not be
-// modified.
+// section 3.1 demands. Certificates with other keys are good for connecting only.
 func (i *Identity) Sign(message []byte) (signature, cert []byte, err error) {
 	own := i.own.get()
 	key := own.cert.PrivateKey.(crypto.Signer) // loadOwn takes no other
 	if _, ok := key.Public().(*rsa.PublicKey); !ok {
 		return nil, nil, hint(
-			fmt.Errorf("sign request as %s: the certificate has an %s key, requests are signed with RSA", i.Caller(), own.cert.Leaf.PublicKeyAlgorithm),
+			fmt.Errorf("sign request as %s: the certificate has an %s key, requests are signed with RSA", i.Caller(), own.algorithm),
 			"get a certificate with an RSA key for this name; others are good for servers that register nothing, and for brokers")
 	}
 	digest := sha256.Sum256(message)
@@ -166,7 +165,7 @@ func (i *Identity) Sign(message []byte) (signature, cert []byte, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("sign request as %s: %w", i.Caller(), err)
 	}
-	return signature, own.pem, nil
+	return signature, own.pem(), nil
 }
 
 // errNoCertificate is for PEM that holds anything but what is wanted.
@@ -174,8 +173,9 @@ var errNoCertificate = errors.New("holds no PEM certificate")
 
 // own is the certificate of this process as read from its files.
 type own struct {
-	cert tls.Certificate // with Leaf
-	pem  []byte          // the certificate and its intermediates, what requests carry
+	cert      tls.Certificate // with Leaf unless it is that of a node
+	expires   time.Time
+	algorithm x509.PublicKeyAlgorithm
 
 	// sessions are the TLS sessions to resume. They go away with the certificate they were made with.
 	sessions tls.ClientSessionCache

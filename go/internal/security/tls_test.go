@@ -366,9 +366,10 @@ func TestSessionsAreNotShared(t *testing.T) {
 	bo, _ := s.issue(pki.Request{Name: "broker"})
 	bo.For = ForBroker
 	ao, _ := s.issue(pki.Request{Name: "n1"})
+	ao.Shared = &Shared{}
 	a := mustNew(t, ao)
 	o, _ := s.issue(pki.Request{Name: "n2"})
-	o.Share, o.CA, o.CRL = a, "", ""
+	o.Shared = ao.Shared
 	b := mustNew(t, o)
 	if a.trust != b.trust {
 		t.Error("the authorities are not shared")

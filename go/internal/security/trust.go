@@ -2,7 +2,6 @@ package security
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -12,25 +11,52 @@ import (
 	"time"
 )
 
-// trust is what decides about others. Identities may share it.
+// trust is what decides about others, as files and configuration have it. Identities may share it.
 type trust struct {
 	authorities *watched[authorities]
 	allowed     patterns // certificate names that may make requests
 	privileged  patterns // certificate names that may make them for others
 }
 
-// authorities are the certificates that are trusted and the revocation lists, as read at one time,
-// with what was verified by them. All of it goes away together when one of the files changes.
+// authorities are the certificates that are trusted and the revocation lists, as read at one time. They are
+// not changed; when one of the files changes others take their place.
 type authorities struct {
 	file  string // of the certificates, for messages
 	certs []*x509.Certificate
 	roots *x509.CertPool
 	lists revocations
 	hasRL bool // there was a file of revocation lists
+}
 
-	keeps   int // how many callers
-	mu      sync.RWMutex
-	callers map[[32]byte]*caller // certificates that verified, by the SHA-256 of their PEM form
+// A Shared is for the identities of one process that trust the same files: authorities and revocation lists are
+// read and kept once. What one of them has verified stays its own. The zero value is ready, and its methods may be
+// called concurrently.
+type Shared struct {
+	mu     sync.Mutex
+	trusts map[string]*trust // by what makes a difference
+}
+
+// trust returns what o says about others. A nil s shares nothing. What is wrong with files later is logged where
+// the first one to trust them logs.
+func (s *Shared) trust(o Options) (*trust, error) {
+	if s == nil {
+		return newTrust(o)
+	}
+	key := fmt.Sprintf("%q %q %t %#v %#v", o.CA, o.CRL, o.CRLOptional, o.Callers, o.Privileged)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.trusts[key]; t != nil {
+		return t, nil
+	}
+	t, err := newTrust(o)
+	if err != nil {
+		return nil, err
+	}
+	if s.trusts == nil {
+		s.trusts = make(map[string]*trust)
+	}
+	s.trusts[key] = t
+	return t, nil
 }
 
 func newTrust(o Options) (*trust, error) {
@@ -73,7 +99,7 @@ func loadAuthorities(o Options, old *authorities) (*authorities, error) {
 		}
 		return nil, err
 	}
-	a := &authorities{file: o.CA, certs: certs, roots: x509.NewCertPool(), keeps: cmp.Or(max(o.KnownCallers, 0), maxCallers)}
+	a := &authorities{file: o.CA, certs: certs, roots: x509.NewCertPool()}
 	if o.CRL != "" {
 		data, _, err := readFile(o.CRL, "revocation list", maxCRLFile)
 		missing := errors.Is(err, fs.ErrNotExist)

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -49,7 +50,7 @@ func (i *Identity) Verify(message, signature, cert []byte, caller string, now ti
 	if err != nil {
 		return err
 	}
-	c, err := i.trust.caller(cert, now)
+	c, err := i.caller(cert, now)
 	if err != nil {
 		return fmt.Errorf("caller %q: %w", clip(caller), err)
 	}
@@ -80,42 +81,58 @@ func (c *caller) verify(message, signature []byte) error {
 	return nil
 }
 
-// caller returns who the certificate in data, PEM, belongs to.
-func (t *trust) caller(data []byte, now time.Time) (*caller, error) {
-	if len(data) > maxCertBytes {
-		return nil, fmt.Errorf("certificate: %d bytes, at most %d are accepted", len(data), maxCertBytes)
-	}
-	a := t.authorities.get()
-	sum := sha256.Sum256(data)
-	a.mu.RLock()
-	c := a.callers[sum]
-	a.mu.RUnlock()
-	if c != nil && !now.Before(c.from) && !now.After(c.to) {
-		return c, nil
-	}
-	c, err := t.newCaller(a, data, now)
-	if err != nil {
-		return nil, err
-	}
-	a.keep(sum, c)
-	return c, nil
+// callers are those whose certificates have verified.
+type callers struct {
+	most int // how many are kept
+
+	mu    sync.RWMutex
+	by    *authorities         // that vouch for all of them; with others they are forgotten
+	known map[[32]byte]*caller // by the SHA-256 of the PEM form of their certificates
 }
 
-// keep remembers c in place of any other when there are too many. What gets here is signed by the
-// CA, so that nobody else can push callers out.
-func (a *authorities) keep(sum [32]byte, c *caller) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.callers == nil {
-		a.callers = make(map[[32]byte]*caller)
+// get returns the caller with that certificate, nil when it is not known.
+func (c *callers) get(by *authorities, sum [32]byte) *caller {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.by != by {
+		return nil
 	}
-	if _, known := a.callers[sum]; !known && len(a.callers) >= a.keeps {
-		for any := range a.callers {
-			delete(a.callers, any)
+	return c.known[sum]
+}
+
+// keep remembers one in place of any other when there are too many. What gets here is signed by the
+// CA, so that nobody else can push callers out.
+func (c *callers) keep(by *authorities, sum [32]byte, one *caller) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by != by || c.known == nil {
+		c.by, c.known = by, make(map[[32]byte]*caller)
+	}
+	if _, known := c.known[sum]; !known && len(c.known) >= c.most {
+		for any := range c.known {
+			delete(c.known, any)
 			break
 		}
 	}
-	a.callers[sum] = c
+	c.known[sum] = one
+}
+
+// caller returns who the certificate in data, PEM, belongs to.
+func (i *Identity) caller(data []byte, now time.Time) (*caller, error) {
+	if len(data) > maxCertBytes {
+		return nil, fmt.Errorf("certificate: %d bytes, at most %d are accepted", len(data), maxCertBytes)
+	}
+	a := i.trust.authorities.get()
+	sum := sha256.Sum256(data)
+	if c := i.known.get(a, sum); c != nil && !now.Before(c.from) && !now.After(c.to) {
+		return c, nil
+	}
+	c, err := i.trust.newCaller(a, data, now)
+	if err != nil {
+		return nil, err
+	}
+	i.known.keep(a, sum, c)
+	return c, nil
 }
 
 // newCaller verifies the certificate in data.

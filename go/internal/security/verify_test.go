@@ -287,7 +287,6 @@ func TestForeignKeys(t *testing.T) {
 func TestKnownCallers(t *testing.T) {
 	t.Parallel()
 	id := mustNew(t, vectorOptions(t, "n1.example.net"))
-	a := id.trust.authorities.get()
 	dir := filepath.Join(vectors.Dir(t), "v1", "pki")
 	bad, err := os.ReadFile(filepath.Join(dir, "other-ca-rip.mcollective.pem"))
 	if err != nil {
@@ -296,23 +295,23 @@ func TestKnownCallers(t *testing.T) {
 	good := read(t, filepath.Join(dir, "rip.mcollective.pem"))
 	for i := range 2 * maxCallers {
 		space := bytes.Repeat([]byte("\n"), i)
-		if _, err := id.trust.caller(append(space, bad...), vectorNow); err == nil {
+		if _, err := id.caller(append(space, bad...), vectorNow); err == nil {
 			t.Fatal("a certificate of another CA verified")
 		}
-		if len(a.callers) > min(i, maxCallers) {
-			t.Fatalf("%d are kept after %d", len(a.callers), i)
+		if len(id.known.known) > min(i, maxCallers) {
+			t.Fatalf("%d are kept after %d", len(id.known.known), i)
 		}
-		first, err := id.trust.caller(append(space, good...), vectorNow)
+		first, err := id.caller(append(space, good...), vectorNow)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := id.trust.caller(append(space, good...), vectorNow)
+		again, err := id.caller(append(space, good...), vectorNow)
 		if err != nil || again != first {
 			t.Fatalf("not known the second time: %v", err)
 		}
 	}
-	if len(a.callers) != maxCallers {
-		t.Errorf("%d are kept, want %d", len(a.callers), maxCallers)
+	if len(id.known.known) != maxCallers {
+		t.Errorf("%d are kept, want %d", len(id.known.known), maxCallers)
 	}
 }
 
