@@ -280,6 +280,8 @@ func (c *playbookCommand) execute(s *playbook.Session, o *playbook.Options, para
 		return err
 	case outcome.Interrupted():
 		return &exit{exitInterrupted, context.Canceled}
+	case outcome.Useless():
+		return &exit{code: exitPlaybookUsage}
 	case !outcome.Success():
 		return &exit{code: exitFailed}
 	}

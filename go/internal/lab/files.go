@@ -208,8 +208,10 @@ func (p *plan) addNode(i int) error {
 	p.addDaemon(name, "choria-server", settings(m))
 	p.files["etc/"+name+"/facts.json"] = file{append(facts, '\n'), 0o644}
 	p.files["etc/"+name+"/puppet.conf"] = file{fmt.Appendf(nil,
-		"[main]\nconfdir = %[1]s\nvardir = %[1]s\nstatedir = %[1]s/state\nrundir = %[1]s/run\nlogdir = %[1]s/log\nssldir = %[1]s/ssl\ncertname = %[2]s\n",
-		p.path("puppet", name), name), 0o644}
+		"[main]\nconfdir = %[1]s\nvardir = %[1]s\nstatedir = %[1]s/state\nrundir = %[1]s/run\nlogdir = %[1]s/log\nssldir = %[1]s/ssl\ncertname = %[2]s\n"+
+			// Nor its server, which would find requests for certificates of these nodes: nobody listens there.
+			"server = %[3]s\nwaitforcert = 0\n",
+		p.path("puppet", name), name, p.block.address(1)), 0o644}
 	p.files["puppet/"+name+"/state/.keep"] = file{nil, 0o644}
 	p.files["puppet/"+name+"/run/.keep"] = file{nil, 0o644}
 	p.files["etc/"+name+"/classes.txt"] = file{[]byte(strings.Join(n.Classes, "\n") + "\n"), 0o644}
@@ -265,6 +267,8 @@ func (p *plan) suite() ([]byte, error) {
 		"discovery.mcollective_nodes": p.nodes,
 		"discovery.filtered_nodes":    linuxWeb,
 		"discovery.fact_filter":       []string{"role=web"},
+		"filemgr.shared":              true,
+		"pre_flight.wait":             1, // Puppet has nothing to run here
 	}, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("lab: %w", err)

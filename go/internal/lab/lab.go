@@ -162,6 +162,7 @@ func (n *Network) Run(ctx context.Context, use func(context.Context, *Site) erro
 	}
 
 	procs := newProcesses(n.Progress)
+	defer func() { err = errors.Join(err, endPuppet(dir)) }() // when no node is left that could start another
 	defer func() { err = errors.Join(err, procs.stop(15*time.Second)) }()
 	site := plan.site(n.Bin, procs)
 	if err := n.start(ctx, site); err != nil {

@@ -46,6 +46,7 @@ var methods = map[string]method{
 	"sleep":           {run: sleep},
 	"playbook.exist":  {run: playbookExist, ending: true},
 	"playbook.find":   {run: playbookFind},
+	"cspec.check":     {run: cspecCheck},
 	"cspec.clear":     {run: cspecClear},
 	"cspec.record":    {run: cspecRecord, ending: true},
 	"cspec.summarize": {run: cspecSummarize, ending: true},
@@ -198,7 +199,22 @@ func playbookFind(_ context.Context, c *call, params map[string]any) (any, error
 
 func cspecClear(_ context.Context, _ *call, params map[string]any) (any, error) {
 	path, _ := params["report"].(string)
-	return nil, clearReport(path)
+	if err := clearReport(path); err != nil {
+		return nil, &task.Failure{Msg: err.Error(), Kind: kindInput}
+	}
+	return nil, nil
+}
+
+func cspecCheck(ctx context.Context, c *call, params map[string]any) (any, error) {
+	_, properties := item(params)
+	suites, err := c.s.data.Read(ctx, "suites", properties)
+	if err == nil {
+		err = checkSuites(suites)
+	}
+	if err != nil {
+		return nil, &task.Failure{Msg: err.Error(), Kind: kindInput}
+	}
+	return suites, nil
 }
 
 func cspecRecord(_ context.Context, c *call, params map[string]any) (any, error) {

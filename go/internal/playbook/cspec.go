@@ -20,6 +20,19 @@ type suite struct {
 	Cases   []json.RawMessage `json:"testcases"`
 }
 
+// checkSuites returns an error unless the item suites of a data file is a list of names.
+func checkSuites(value any) error {
+	list, ok := value.([]any)
+	for _, one := range list {
+		name, text := one.(string)
+		ok = ok && text && name != ""
+	}
+	if !ok || len(list) == 0 {
+		return errors.New("the data item suites has to be a list of playbooks")
+	}
+	return nil
+}
+
 // clearReport deletes a report, and makes sure that a new one can be written.
 func clearReport(path string) error {
 	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {

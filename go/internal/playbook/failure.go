@@ -14,7 +14,8 @@ import (
 const (
 	kindParameters  = "choria.playbook/parameters"
 	kindInterrupted = "choria.playbook/interrupted"
-	kindRuby        = "choria.playbook/ruby" // the process that evaluates the plan has died
+	kindRuby        = "choria.playbook/ruby"  // the process that evaluates the plan has died
+	kindInput       = "choria.playbook/input" // a file that was given is no good
 )
 
 // A frame is a place in a plan. On the socket it is an array of file and line.

@@ -93,6 +93,8 @@ type Outcome struct {
 	Failure *Failure        // nil: the plan came to its end
 	Failed  string          // the plan came to its end and says that the run has failed, and why
 
+	tasks int // that were run
+
 	Start, End time.Time
 }
 
@@ -333,7 +335,7 @@ func (s *Session) Run(ctx context.Context, parameters map[string]any) (*Outcome,
 			}
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			o.Result, o.Failure, o.Failed = done.Result, done.Error, s.failed
+			o.Result, o.Failure, o.Failed, o.tasks = done.Result, done.Error, s.failed, len(s.tasks)
 			return o, nil
 		case m.ID != 0 && m.Async:
 			calls.Go(func() { s.serve(callCtx, unwinding, m) })
@@ -389,3 +391,8 @@ func (s *Session) Close() {
 
 // Refused reports whether the parameters did not fit; nothing was run then.
 func (o *Outcome) Refused() bool { return o.Failure != nil && o.Failure.Kind == kindParameters }
+
+// Useless reports whether a file that was given was no good, which was found out before any task was run.
+func (o *Outcome) Useless() bool {
+	return o.Failure != nil && o.Failure.Kind == kindInput && o.tasks == 0
+}

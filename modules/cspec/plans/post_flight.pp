@@ -1,4 +1,6 @@
-# @summary Enables Puppet on all nodes
+# @summary Enables Puppet on all nodes where it is disabled
+#
+# A node that does not tell is asked to enable it as well.
 #
 # @param ds
 #   The data store with the data of the suites.
@@ -14,12 +16,23 @@ plan cspec::post_flight (
   })
 
   unless $nodes.empty {
-    choria::task('mcollective', {
-        'description' => 'enable Puppet',
-        'action'      => 'puppet.enable',
-        'nodes'       => $nodes,
-        'silent'      => true,
-    })
+    $enabled = choria::task('mcollective', {
+        'description'   => 'look where Puppet is disabled',
+        'action'        => 'puppet.status',
+        'nodes'         => $nodes,
+        'silent'        => true,
+        '_catch_errors' => true,
+    }).ok_set.filter |$result| { $result['data']['enabled'] == true }.map |$result| { $result.host }
+    $disabled = $nodes - $enabled
+
+    unless $disabled.empty {
+      choria::task('mcollective', {
+          'description' => 'enable Puppet',
+          'action'      => 'puppet.enable',
+          'nodes'       => $disabled,
+          'silent'      => true,
+      })
+    }
   }
 
   return undef

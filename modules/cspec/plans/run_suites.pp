@@ -11,11 +11,7 @@ plan cspec::run_suites (
   String[1] $report,
   Boolean   $fail_fast = false,
 ) {
-  $suites = choria::data('suites', $ds)
-
-  unless $suites =~ Array[String[1], 1] {
-    fail('The data item suites has to be a list of playbooks')
-  }
+  $suites = cspec::check_data($ds)
 
   notice("Running ${suites.length} test suites: ${suites.join(', ')}")
 

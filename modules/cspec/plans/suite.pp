@@ -7,7 +7,8 @@
 # @param fail_fast
 #   Whether the first assertion that fails ends the run.
 # @param pre_post
-#   Whether to disable the Puppet agent everywhere before the suites, and to enable it after them.
+#   Whether to disable the Puppet agent everywhere before the suites, and to enable it when the playbook ends,
+#   however that comes.
 # @param exit_status
 #   Whether the run fails, with exit status 1, when a suite failed.
 # @param only
@@ -24,9 +25,18 @@ plan cspec::suite (
   $ds = { 'type' => 'file', 'file' => $data, 'format' => 'yaml' }
 
   # A data file or a report that is of no use is found out before anything is touched.
-  choria::data('suites', $ds)
+  cspec::check_data($ds)
   cspec::clear_report($report)
   cspec::only($only)
+
+  # Known before Puppet is disabled anywhere, so that it is enabled again also after an interrupt on the way.
+  if $pre_post {
+    choria::ensure() || {
+      choria::run_playbook('cspec::post_flight', { 'ds' => $ds, '_catch_errors' => true }).choria::on_error |$error| {
+        warning("Post-flight failed: ${error.message}")
+      }
+    }
+  }
 
   $before = $pre_post ? {
     true    => choria::run_playbook('cspec::pre_flight', { 'ds' => $ds, '_catch_errors' => true }),
@@ -40,11 +50,6 @@ plan cspec::suite (
         'report'        => $report,
         '_catch_errors' => true,
     }),
-  }
-  if $pre_post {
-    choria::run_playbook('cspec::post_flight', { 'ds' => $ds, '_catch_errors' => true }).choria::on_error |$error| {
-      warning("Post-flight failed: ${error.message}")
-    }
   }
 
   $result.choria::on_error |$error| {

@@ -1,7 +1,8 @@
 # @summary Tests the agent filemgr
 #
 # @param ds
-#   The data store. Item filemgr.directory is where nodes may create a file, /tmp by default.
+#   The data store. Item filemgr.directory is where nodes may create a file, /tmp by default; filemgr.shared says
+#   that all nodes share this directory, as those of a lab do.
 # @param report
 #   Where to write the report, a JSON file.
 # @param fail_fast
@@ -12,6 +13,7 @@ plan cspec::agents::filemgr (
   Boolean   $fail_fast = false,
 ) {
   $directory = choria::data('filemgr.directory', $ds + { 'default' => '/tmp' })
+  $shared = choria::data('filemgr.shared', $ds + { 'default' => false })
   $nodes = choria::run_playbook('cspec::nodes', { 'ds' => $ds, 'agent' => 'filemgr' })
   $request = { 'nodes' => $nodes, 'silent' => true, '_catch_errors' => true }
 
@@ -41,9 +43,10 @@ plan cspec::agents::filemgr (
           'properties' => { 'file' => $file },
       })
 
-      # Several nodes may share a file system: the first one removes the file.
+      # What the first node has removed is gone for those that share its file system.
       choria::task('mcollective', $request + {
           'action'     => 'filemgr.remove',
+          'nodes'      => $shared ? { true => $nodes[0, 1], default => $nodes },
           'properties' => { 'file' => $file },
           'fail_ok'    => true,
       })
