@@ -52,6 +52,8 @@ func addCspec(e *env, app *kingpin.Application) {
 Exit status:
   0  all cases passed
   1  a case failed, or an error
+  2  the data file or the report is of no use; nothing was run
+  3  there is no usable Puppet
 `, e.name))
 
 	init := cmd.Command("init", "Writes a data file for this network and a module with a first suite.")
