@@ -12,6 +12,7 @@ import (
 
 	"choria.io/choria/go/internal/playbook/nodes"
 	"choria.io/choria/go/internal/playbook/props"
+	"choria.io/choria/go/internal/playbook/store"
 	"choria.io/choria/go/internal/playbook/task"
 )
 
@@ -124,6 +125,13 @@ func (c *call) env() *task.Env {
 	}
 }
 
+// data is the stores' part of the run, with a voice that says where in the plan it comes from.
+func (c *call) data() *store.Env {
+	env := *c.s.data
+	env.Warn = func(text string) { c.s.Log.Say(Warning, c.source(), text) }
+	return &env
+}
+
 func runTask(ctx context.Context, c *call, params map[string]any) (any, error) {
 	typ, _ := params["type"].(string)
 	properties, _ := params["properties"].(map[string]any)
@@ -158,17 +166,17 @@ func item(params map[string]any) (string, map[string]any) {
 
 func readData(ctx context.Context, c *call, params map[string]any) (any, error) {
 	name, properties := item(params)
-	return c.s.data.Read(ctx, name, properties)
+	return c.data().Read(ctx, name, properties)
 }
 
 func writeData(ctx context.Context, c *call, params map[string]any) (any, error) {
 	name, properties := item(params)
-	return params["value"], c.s.data.Write(ctx, name, params["value"], properties)
+	return params["value"], c.data().Write(ctx, name, params["value"], properties)
 }
 
 func deleteData(ctx context.Context, c *call, params map[string]any) (any, error) {
 	name, properties := item(params)
-	return nil, c.s.data.Delete(ctx, name, properties)
+	return nil, c.data().Delete(ctx, name, properties)
 }
 
 func sleep(ctx context.Context, c *call, params map[string]any) (any, error) {
@@ -254,7 +262,7 @@ type nodesRecord struct {
 func (s *Session) record(c *call, outcome *task.Outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tasks = append(s.tasks, newReportTask(outcome, c.at))
+	s.tasks = append(s.tasks, s.newReportTask(outcome, c.at))
 }
 
 func (s *Session) recordNodes(c *call, found []string) {

@@ -80,7 +80,7 @@ func (e *lostLock) Unwrap() error { return e.why }
 func takeLock(ctx context.Context, c *call, params map[string]any) (any, error) {
 	name, properties := item(params)
 	c.env().Log.Debug("Waiting for lock %s", name)
-	lock, err := c.s.data.Lock(ctx, name, properties)
+	lock, err := c.data().Lock(ctx, name, properties)
 	if err != nil {
 		return nil, err
 	}

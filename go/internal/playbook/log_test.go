@@ -136,7 +136,7 @@ func TestList(t *testing.T) {
 	if files["demo"] != "testdata/modules/demo/plans/init.pp" {
 		t.Errorf("file of demo: %q", files["demo"])
 	}
-	if names, _ := List([]string{"testdata/modules"}, "deep"); len(names) != 3 {
+	if names, _ := List([]string{"testdata/modules"}, "deep"); len(names) != 4 {
 		t.Errorf("filtered: %q", names)
 	}
 }

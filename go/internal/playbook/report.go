@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"choria.io/choria/go/internal/build"
@@ -83,6 +84,8 @@ type (
 		Tries       int                   `json:"tries"`
 		Requests    []string              `json:"requests"`
 		Nodes       map[string]reportNode `json:"nodes"`
+		Stdout      string                `json:"stdout,omitempty"` // of a command
+		Stderr      string                `json:"stderr,omitempty"`
 	}
 	reportNode struct {
 		Success bool   `json:"success"`
@@ -147,8 +150,13 @@ func (s *Session) report(parameters map[string]any, o *Outcome) *reportFile {
 	if o.Failure != nil {
 		f.Report.Error, f.Report.Stack = o.Failure.Msg, o.Failure.Stack
 	}
+	found := map[frame]int{}
 	for _, n := range s.nodes {
-		f.Nodes[n.at.String()] = n.nodes
+		set := n.at.String()
+		if found[n.at]++; found[n.at] > 1 { // in a loop, say
+			set = fmt.Sprintf("%s (%d)", set, found[n.at])
+		}
+		f.Nodes[set] = n.nodes
 	}
 	f.Tasks = append(f.Tasks, s.tasks...)
 	for _, t := range s.tasks {
@@ -168,14 +176,27 @@ func (s *Session) report(parameters map[string]any, o *Outcome) *reportFile {
 	return f
 }
 
+// reportOutput is how much output of a command the report has, in bytes of each stream.
+const reportOutput = 64 << 10
+
+// output is what the report has of the output of a command. It is masked here: half a secret cannot be.
+func (s *Secrets) output(text string) string {
+	text = s.Mask(text)
+	if len(text) <= reportOutput {
+		return text
+	}
+	return strings.ToValidUTF8(text[:reportOutput], "") + fmt.Sprintf("… and %d more bytes", len(text)-reportOutput)
+}
+
 // newReportTask keeps of a task what the report says: the data of replies is not in it.
-func newReportTask(o *task.Outcome, at frame) reportTask {
+func (s *Session) newReportTask(o *task.Outcome, at frame) reportTask {
 	r := reportTask{
 		Type: o.Type, Set: "tasks", Description: o.Description,
 		Start: o.Start, End: o.End, Seconds: since(o.Start, o.End),
 		Ran: o.Failure == nil, Message: o.Message, Success: o.Success,
 		File: at.File, Line: at.Line, Tries: o.Tries,
 		Requests: append([]string{}, o.Requests...), Nodes: map[string]reportNode{},
+		Stdout: s.Secrets.output(o.Stdout), Stderr: s.Secrets.output(o.Stderr),
 	}
 	for _, result := range o.Results {
 		node := reportNode{Success: result.Error == nil}

@@ -117,7 +117,6 @@ func (s *Session) Start() error {
 	s.data = store.NewEnv(s.Environ)
 	s.data.Streams = s.streams
 	s.data.Hide = s.Secrets.Add
-	s.data.Warn = func(text string) { s.Log.Say(Warning, "", text) }
 	if s.dir, err = os.MkdirTemp("", "choria-playbook-"); err != nil {
 		return fmt.Errorf("directory of the run: %w", err)
 	}

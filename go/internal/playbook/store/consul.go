@@ -12,6 +12,9 @@ import (
 	"choria.io/choria/go/internal/playbook/props"
 )
 
+// consulLock is the value of the key of a lock that is held.
+const consulLock = "choria playbook"
+
 // consul is the store whose items are keys of the key-value store of Consul, by way of the local agent.
 type consul struct {
 	client *api.Client
@@ -41,7 +44,7 @@ func newConsul(_ *Env, p *props.Props) Store {
 }
 
 func (c *consul) Read(ctx context.Context, item string) (any, error) {
-	pair, _, err := c.client.KV().Get(item, (&api.QueryOptions{RequireConsistent: true}).WithContext(ctx))
+	pair, err := c.get(ctx, item)
 	switch {
 	case err != nil:
 		return nil, err
@@ -54,20 +57,49 @@ func (c *consul) Read(ctx context.Context, item string) (any, error) {
 func (c *consul) Write(ctx context.Context, item string, value any) error {
 	v, err := text("consul", value)
 	if err == nil {
+		err = c.unlocked(ctx, item)
+	}
+	if err == nil {
 		_, err = c.client.KV().Put(&api.KVPair{Key: item, Value: []byte(v)}, writing(ctx))
 	}
 	return err
 }
 
 func (c *consul) Delete(ctx context.Context, item string) error {
-	_, err := c.client.KV().Delete(item, writing(ctx))
+	err := c.unlocked(ctx, item)
+	if err == nil {
+		_, err = c.client.KV().Delete(item, writing(ctx))
+	}
 	return err
+}
+
+// unlocked makes sure that an item to be changed is no lock that somebody holds.
+func (c *consul) unlocked(ctx context.Context, item string) error {
+	pair, err := c.get(ctx, item)
+	if err == nil && pair != nil && pair.Session != "" && string(pair.Value) == consulLock {
+		err = errors.New("it is a lock, which somebody holds")
+	}
+	return err
+}
+
+// get returns nil when there is no such key.
+func (c *consul) get(ctx context.Context, key string) (*api.KVPair, error) {
+	pair, _, err := c.client.KV().Get(key, (&api.QueryOptions{RequireConsistent: true}).WithContext(ctx))
+	return pair, err
 }
 
 func writing(ctx context.Context) *api.WriteOptions { return (&api.WriteOptions{}).WithContext(ctx) }
 
-// lock gives the key of that name to a session, which deletes it when it ends.
+// lock gives the key of that name to a session, which deletes it when it ends. It is the key itself, so that clients of
+// other Choria releases, which lock that, are kept out; an item of that name would be deleted with the lock.
 func (c *consul) lock(ctx context.Context, item string) (*Lock, error) {
+	pair, err := c.get(ctx, item)
+	switch {
+	case err != nil:
+		return nil, err
+	case pair != nil && pair.LockIndex == 0: // nobody ever had it for a lock
+		return nil, errors.New("there is a data item of that name, which the end of the lock would delete")
+	}
 	since := time.Now()
 	session, _, err := c.client.Session().Create(&api.SessionEntry{
 		Name: "choria playbook", TTL: c.ttl.String(), Behavior: api.SessionBehaviorDelete,
@@ -94,7 +126,7 @@ func (c *consul) lock(ctx context.Context, item string) (*Lock, error) {
 			}
 			since = start
 		}
-		pair := &api.KVPair{Key: item, Session: session, Value: []byte("choria playbook")}
+		pair := &api.KVPair{Key: item, Session: session, Value: []byte(consulLock)}
 		won, _, err := c.client.KV().Acquire(pair, writing(ctx))
 		if err != nil || !won {
 			return nil, err
@@ -116,7 +148,7 @@ func (c *consul) lock(ctx context.Context, item string) (*Lock, error) {
 
 // holds makes sure that the key of a lock is still that of the session.
 func (c *consul) holds(ctx context.Context, item, session string) error {
-	pair, _, err := c.client.KV().Get(item, (&api.QueryOptions{RequireConsistent: true}).WithContext(ctx))
+	pair, err := c.get(ctx, item)
 	if err == nil && (pair == nil || pair.Session != session) {
 		err = fmt.Errorf("somebody has removed it from consul: %w", errGone)
 	}

@@ -126,11 +126,26 @@ func (e *Env) open(properties map[string]any) (Store, *props.Props, error) {
 	}
 	p := props.New("the "+typ+" store", properties)
 	s := create(e, p)
+	for _, name := range common {
+		p.Get(name)
+	}
 	for _, secret := range p.Secrets() {
 		e.hide(secret)
 	}
-	return s, p, p.Err()
+	if err := p.Err(); err != nil {
+		return nil, nil, err
+	}
+	for _, name := range p.Unknown() {
+		if e.Warn != nil {
+			e.Warn(fmt.Sprintf("The %s store has no property %q: it is ignored", typ, name))
+		}
+	}
+	return s, p, nil
 }
+
+// common are the properties that stores of all types may have: those of locks also where they change nothing, so that a
+// plan can be given one store as well as another.
+var common = []string{"type", "default", "sensitive", "timeout", "ttl"}
 
 func (e *Env) hide(secret any) {
 	if e.Hide != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"choria.io/choria/go/internal/playbook/store"
+	"choria.io/choria/go/internal/playbook/tasktest"
 )
 
 func decode(t testing.TB, text string) any {
@@ -232,5 +233,40 @@ func TestSecrets(t *testing.T) {
 	_, err := store.NewEnv(nil).Read(t.Context(), "item", map[string]any{"type": "etcd", "user": "u", "password": []any{"hunter22"}})
 	if err == nil || !strings.HasSuffix(err.Error(), `property "password" of the etcd store: want a string, got a list`) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestConsulItemsAndLocks holds that items and locks, which have the same names in Consul, do not spoil each other.
+func TestConsulItemsAndLocks(t *testing.T) {
+	t.Parallel()
+	_, address := tasktest.NewConsulStandIn(t)
+	env := environment(t, "")
+	properties := map[string]any{"type": "consul", "address": address}
+	if err := env.Write(t.Context(), "item", "x", properties); err != nil {
+		t.Fatal(err)
+	}
+	want := `lock data item "plan_store/item": there is a data item of that name, which the end of the lock would delete`
+	if _, err := env.Lock(t.Context(), "item", properties); err == nil || err.Error() != want {
+		t.Errorf("lock of an item: %v; want %s", err, want)
+	}
+	if value, err := env.Read(t.Context(), "item", properties); err != nil || value != "x" {
+		t.Errorf("the item is %q, %v", value, err)
+	}
+	lock, err := env.Lock(t.Context(), "lock", properties)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = `data item "plan_store/lock": it is a lock, which somebody holds`
+	if err := env.Write(t.Context(), "lock", "x", properties); err == nil || err.Error() != "write "+want {
+		t.Errorf("write to a lock: %v; want %s", err, want)
+	}
+	if err := env.Delete(t.Context(), "lock", properties); err == nil || err.Error() != "delete "+want {
+		t.Errorf("delete of a lock: %v; want %s", err, want)
+	}
+	if err := lock.Release(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := env.Write(t.Context(), "lock", "x", properties); err != nil {
+		t.Errorf("write where a lock was: %v", err)
 	}
 }

@@ -108,18 +108,20 @@ func (s *shell) attempt(ctx context.Context, env *Env) attempt {
 
 	value := strings.TrimSuffix(strings.TrimSuffix(out.all.String(), "\n"), "\r")
 	result := Result{Host: "localhost", Value: value}
+	tried := attempt{stdout: out.stdout.kept.String(), stderr: out.stderr.kept.String()}
 	if err == nil {
-		message := fmt.Sprintf("Command %s succeeded", s.text)
-		return attempt{results: []Result{result}, success: true, message: message}
+		tried.results, tried.success, tried.message = []Result{result}, true, fmt.Sprintf("Command %s succeeded", s.text)
+		return tried
 	}
 	message := s.failure(ctx, run, err)
 	env.Log.Warning("%s", message)
-	details := map[string]any{"command": s.text, "stdout": out.stdout.kept.String(), "stderr": out.stderr.kept.String()}
+	details := map[string]any{"command": s.text, "stdout": tried.stdout, "stderr": tried.stderr}
 	if cmd.ProcessState != nil {
 		details["exitcode"] = cmd.ProcessState.ExitCode()
 	}
 	result.Error = &Failure{Msg: message, Kind: KindTask, Details: details}
-	return attempt{results: []Result{result}, message: message}
+	tried.results, tried.message = []Result{result}, message
+	return tried
 }
 
 func (s *shell) failure(ctx, run context.Context, err error) string {

@@ -154,6 +154,8 @@ type attempt struct {
 	message string
 	failure *Failure // set when nothing could be tried
 	request string   // request id
+
+	stdout, stderr string // of a command
 }
 
 // An Outcome is what came of a task.
@@ -169,6 +171,9 @@ type Outcome struct {
 	Start, End time.Time
 	Tries      int
 	Requests   []string // request ids
+
+	// Stdout and Stderr are what a command printed in the last try, some megabytes at most.
+	Stdout, Stderr string
 
 	unknown []string // properties that the task does not have
 }
@@ -285,6 +290,7 @@ func (o *Outcome) try(ctx context.Context, env *Env, task *plan) error {
 			return err
 		}
 		o.Results, o.Success, o.Message, o.Failure = a.results, a.success, a.message, a.failure
+		o.Stdout, o.Stderr = a.stdout, a.stderr
 		if a.request != "" {
 			o.Requests = append(o.Requests, a.request)
 		}

@@ -26,6 +26,7 @@ type ConsulStandIn struct {
 type consulKey struct {
 	Key, Session string
 	Value        []byte
+	LockIndex    int // how often a session was given it
 }
 
 type consulSession struct {
@@ -112,7 +113,11 @@ func (s *ConsulStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			answer(false)
 			return
 		}
-		s.keys[kv] = consulKey{Key: kv, Session: wants, Value: body}
+		next := consulKey{Key: kv, Session: key.Session, Value: body, LockIndex: key.LockIndex}
+		if wants != "" && key.Session == "" {
+			next.Session, next.LockIndex = wants, key.LockIndex+1
+		}
+		s.keys[kv] = next
 		answer(true)
 	case isKey && r.Method == http.MethodDelete:
 		delete(s.keys, kv)

@@ -17,11 +17,13 @@ require_relative '../../../puppet_x/choria/cleanup'
 Puppet::Functions.create_function(:'choria::ensure') do
   # @return Nothing.
   dispatch :register do
-    block_param 'Callable[0, 0]', :block
+    # Puppet does not get as far as to say that a required block is missing where there are no parameters.
+    optional_block_param 'Callable[0, 0]', :block
     return_type 'Undef'
   end
 
   def register(&block)
+    raise PuppetX::Choria::Error, "'choria::ensure' expects a block" unless block
     unless PuppetX::Choria::Cleanup.register(block)
       raise PuppetX::Choria::Error, 'choria::ensure can only be used in playbooks'
     end
