@@ -31,7 +31,7 @@ FUZZTIME ?= 2s
 # What publishes to NATS Streaming is a module of its own, for its dependencies.
 STAN := go/sinks/stan
 
-.PHONY: help setup build demo package repo forge test test-go test-fuzz test-ruby test-puppet test-playbooks8 test-puppet8 test-rubies test-packages test-packages-full test-puppetserver test-hosts test-full lint bench bench-full clean
+.PHONY: help setup build demo package repo forge test test-go test-fuzz test-ruby test-puppet test-playbooks8 test-puppet8 test-rubies test-packages test-packages-full test-puppetserver test-hosts test-hosts-reduced test-full lint bench bench-full clean
 
 help:
 	@echo 'make build   choria, mco, choria-server and choria-broker in bin/'
@@ -70,7 +70,7 @@ forge:
 	@scripts/setup $(PACKAGE)
 	@scripts/forge
 
-test: lint test-go test-fuzz test-ruby test-puppet test-playbooks8 test-packages
+test: lint test-go test-fuzz test-ruby test-puppet test-playbooks8 test-packages test-hosts-reduced
 
 lint:
 	@scripts/setup $(TESTS)
@@ -134,6 +134,11 @@ test-puppetserver:
 test-hosts:
 	@scripts/setup $(HOSTS)
 	@scripts/test-hosts $(HOSTS_SPECS)
+
+# One such machine, where it can be had.
+test-hosts-reduced:
+	@scripts/setup $(HOSTS)
+	@scripts/test-hosts --reduced
 
 bench: build
 	@scripts/setup $(RUNTIME)

@@ -65,7 +65,7 @@ Made.releases.each do |release|
       expect(@host.puppet(@data.merge('choria::ensure' => 'absent')).status).to eq(0)
     end
 
-    it 'takes nothing from a repository that somebody else has signed' do
+    it 'takes nothing from a repository that somebody else has signed', :reduced do
       Made.copy('foreign/release.asc', File.join(@repository, 'foreign.asc'))
       run = @host.puppet(@data.merge('choria::repo_gpgkey' => "http://#{Network::SERVER}/foreign.asc"))
 
@@ -83,7 +83,7 @@ Made.releases.each do |release|
       expect(run.failed).to eq(['Package[choria]'])
     end
 
-    it 'comes to a running network when the repository is back' do
+    it 'comes to a running network when the repository is back', :reduced do
       run, = change('choria::repo_gpgkey_content' => File.read(Made.path('www/release.asc')))
       expect(run.failed).to be_empty
       expect(run.changed).to include('Package[choria]', 'Service[choria-server]', 'Service[choria-broker]')
@@ -91,7 +91,7 @@ Made.releases.each do |release|
       both.each { |service| expect(@host).to be_enabled(service) }
     end
 
-    it 'changes nothing the second time' do
+    it 'changes nothing the second time', :reduced do
       run, restarted = change
       expect(run.status).to eq(0), run.output
       expect(restarted).to be_empty
@@ -133,7 +133,8 @@ Made.releases.each do |release|
     }
 
     changes.each do |what, (data, services)|
-      it "restarts #{services.empty? ? 'nothing' : services.join(' and ')} when #{what} changes" do
+      it "restarts #{services.empty? ? 'nothing' : services.join(' and ')} when #{what} changes",
+         reduced: ['server.conf', 'policies'].include?(what) do
         @host.write('/root/signer.pem', 'one') unless @host.exist?('/root/signer.pem')
         @host.write('/root/site.rego', "package choria.mcorpc\n\nimport rego.v1\n\ndefault allow := false\n")
         run, restarted = change(data)
@@ -214,7 +215,7 @@ Made.releases.each do |release|
       expect(answers).to eq([node])
     end
 
-    it 'goes as it came' do
+    it 'goes as it came', :reduced do
       run, = change('choria::ensure' => 'absent')
       expect(run.failed).to be_empty
       expect(processes).to eq('choria-broker' => nil, 'choria-server' => nil)
