@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"choria.io/choria/go/client"
+	"choria.io/choria/go/internal/playbook/extension"
 )
 
 // chainWait is how long the first byte of a result is waited for, chainNotice after how long the user
@@ -21,8 +22,11 @@ const (
 )
 
 // chain makes d find the nodes that replied to an earlier request, when the result of that, from
-// --json, is on standard input and no flag says otherwise.
+// --json, is on standard input and no flag says otherwise; or those of a source of a module.
 func (e *env) chain(d *client.Discovery, filtered bool) error {
+	if extension.Qualified(d.Method) {
+		return e.ofModule(d)
+	}
 	if d.Method != "" || filtered || !piped(e.stdin) {
 		return nil
 	}

@@ -83,7 +83,7 @@ type discoveryFlags struct {
 
 func (d *discoveryFlags) add(cmd *kingpin.CmdClause) {
 	d.filterFlags.add(cmd)
-	cmd.Flag("dm", "How to find nodes: "+strings.Join(client.Methods(), ", ")).PlaceHolder("METHOD").StringVar(&d.method)
+	cmd.Flag("dm", "How to find nodes: "+strings.Join(client.Methods(), ", ")+", or a source of a module such as acme::hosts").PlaceHolder("METHOD").StringVar(&d.method)
 	cmd.Flag("disc-method", "").Hidden().StringVar(&d.method)
 	cmd.Flag("do", "Option of the discovery method (repeatable)").PlaceHolder("KEY=VALUE").StringsVar(&d.options)
 	cmd.Flag("disc-option", "").Hidden().StringsVar(&d.options)

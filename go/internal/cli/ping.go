@@ -29,6 +29,9 @@ func addPing(e *env, app *kingpin.Application) {
   %[1]s ping -F kernel=Linux --expect 20
   %[1]s ping --names --timeout 5
 
+It is a discovery itself, of all who hear it, and so has no --dm: "%[1]s rpc rpcutil ping --dm METHOD" asks nodes that are
+known otherwise.
+
 Exit status:
   0  somebody answered; with --expect, at least so many
   1  an error, nobody answered, or fewer than --expect
