@@ -25,7 +25,7 @@ func TestConvert(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	if d.Metadata.Name != "api" || d.Metadata.Version != "1.2.3" || d.Metadata.Timeout != 20 || len(d.Actions) != 17 || d.Schema != ddl.Schema {
+	if d.Metadata.Name != "api" || d.Metadata.Version != "1.2.3" || d.Metadata.Timeout != 20 || len(d.Actions) != 18 || d.Schema != ddl.Schema {
 		t.Errorf("metadata %+v, %d actions", d.Metadata, len(d.Actions))
 	}
 	word := d.Action("request").Input["word"]

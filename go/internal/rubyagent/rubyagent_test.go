@@ -209,7 +209,7 @@ func TestInterface(t *testing.T) {
 			r := newRig(t, "", "plugin.choria.ruby.mode", mode)
 			actions := []string{
 				"hooks", "request", "reply", "run", "shell", "log", "config", "util", "plugins", "validators",
-				"descriptions", "facts", "cache", "data", "classes",
+				"descriptions", "facts", "cache", "data", "classes", "former",
 			}
 			if mode == "oneshot" {
 				actions = actions[:6] // those in which the mode might be felt

@@ -16,6 +16,7 @@ if RUBY_VERSION.split('.').first(2).map(&:to_i).<=>([2, 5]).negative?
 end
 
 require_relative 'mcollective'
+require_relative 'choria/shim/former'
 require_relative 'choria/shim/plain'
 require_relative 'choria/shim/runner'
 

@@ -26,6 +26,8 @@ module MCollective
   # The version of the interface, which agents compare with what they require.
   VERSION = '2.24.1'
 
+  autoload :SSL, File.join(__dir__, 'mcollective', 'ssl.rb')
+
   def self.version
     VERSION
   end

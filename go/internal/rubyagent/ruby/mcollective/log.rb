@@ -45,7 +45,7 @@ module MCollective
         @logger = logger || create(config)
         @logger.start
         true
-      rescue StandardError => e
+      rescue StandardError, LoadError => e # Ruby 3.4 has no syslog of its own
         @logger = Logger::Console_logger.new
         warn_of(e)
       end

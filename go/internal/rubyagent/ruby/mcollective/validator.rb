@@ -144,16 +144,17 @@ module MCollective
         (method.to_s.match?(/\A\w+\z/) && has_validator?(method)) || super
       end
 
+      # The name of the class of a validator.
+      def validator_class(validator)
+        "#{validator.to_s.capitalize}Validator"
+      end
+
       private
 
       def validate_symbol(validator, validation)
         return self['typecheck'].validate(validator, validation) if TYPES.key?(validation.to_s)
 
         self[validation].validate(validator)
-      end
-
-      def validator_class(validator)
-        "#{validator.to_s.capitalize}Validator"
       end
 
       # A validator that is broken must not take those with it that are not.

@@ -14,8 +14,8 @@ module MCollective
     #     end
     #   end
     class Agent
-      attr_accessor :agent_name
-      attr_reader :request, :reply, :logger, :config, :timeout, :ddl, :meta
+      attr_accessor :agent_name, :request, :reply
+      attr_reader :logger, :config, :timeout, :ddl, :meta
 
       class << self
         # Defines an action.

@@ -156,6 +156,25 @@ module MCollective
         done
       end
 
+      action "former" do
+        check "exists?", [File.exists?(__FILE__), File.exists?("/no/such"), Dir.exists?("/"), Dir.exists?(__FILE__)], [true, false, true, false]
+        check "Fixnum", [Fixnum, Bignum, 7.is_a?(Fixnum)], [Integer, Integer, true]
+        check "=~", [7 =~ /7/, true =~ /t/, nil =~ /n/, "seven" =~ /v/], [nil, nil, nil, 2]
+        check "taint", ["text".untaint, "text".taint.to_s, "text".tainted?], ["text", "text", false]
+        check "URI", [URI.escape("a b"), URI.unescape("a%20b"), URI.encode("a b"), URI.parse("http://x/").host], ["a%20b", "a b", "a%20b", "x"]
+        check "in_groups_of", [1, 2, 3, 4, 5].in_groups_of(2), [[1, 2], [3, 4], [5, nil]]
+        groups = []
+        [1, 2, 3].in_groups_of(2, 0) { |group, last| groups << [group, last] }
+        [1, 2, 3].in_groups_of(2) { |group| groups << group }
+        check "in_groups_of with a block", groups, [[[1, 2], false], [[3, 0], true], [1, 2], [3, nil]]
+        check "uuid", [SSL.uuid("test"), SSL.uuid == SSL.uuid], ["4be0643f-1d98-573b-97cd-ca98a65347dd", false]
+        check "base64", [SSL.base64_encode("a\xff"), SSL.base64_decode("Yf8=\n").bytes, SSL.md5("")], ["Yf8=\n", [97, 255], "d41d8cd98f00b204e9800998ecf8427e"]
+        raises("base64", ArgumentError) { SSL.base64_decode("a*b") }
+        self.reply = reply
+        self.request = request
+        done
+      end
+
       action "shell" do
         shell = Shell.new("echo $X; exit 2", "environment" => { "X" => "y" }, "timeout" => 5)
         check "class", shell.class, MCollective::Shell
