@@ -100,6 +100,10 @@ type delivery struct {
 	// absent returns where the broker says that nobody listens on target(i), which it can do without
 	// a federation. Nil: it need not.
 	absent func(i int) string
+
+	// siteAbsent returns where federation brokers of site i say which targets nobody listens on there, and the
+	// broker that nobody serves it. Nil: the broker says so below the reply subject.
+	siteAbsent func(i int) string
 }
 
 // messages yields the messages that deliver s. In a federation each goes to each of the sites, since
@@ -128,6 +132,10 @@ func (c *Client) messages(conn *transport.Conn, s *sealed, d delivery) iter.Seq2
 
 // federated is messages in a federation.
 func (c *Client) federated(conn *transport.Conn, s *sealed, d delivery) iter.Seq2[publication, error] {
+	absent := d.siteAbsent
+	if absent == nil {
+		absent = func(i int) string { return siteAbsence(s.reply, i) }
+	}
 	return func(yield func(publication, error) bool) {
 		for from := d.from; from < d.to; from += chunk {
 			var targets []string
@@ -141,7 +149,7 @@ func (c *Client) federated(conn *transport.Conn, s *sealed, d delivery) iter.Seq
 			}
 			for i, site := range d.sites {
 				subject, _ := transport.FederationRequests(site)
-				if !yield(publication{subject, siteAbsence(s.reply, i), payload}, nil) {
+				if !yield(publication{subject, absent(i), payload}, nil) {
 					return
 				}
 			}
@@ -153,7 +161,7 @@ func (c *Client) federated(conn *transport.Conn, s *sealed, d delivery) iter.Seq
 func siteAbsence(reply string, i int) string { return absences(reply) + "f" + strconv.Itoa(i) }
 
 // absences is what the subjects begin with on which the broker says that somebody is not connected.
-func absences(reply string) string { return reply + ".nr." }
+func absences(reply string) string { return transport.AbsenceSubjects(reply) }
 
 // absentSite returns which site subject, which is one of siteAbsence, is about.
 func absentSite(subject string, sites int) (i int, ok bool) {

@@ -109,6 +109,23 @@ func TestFederation(t *testing.T) {
 	}
 }
 
+// A node that is at none of the sites is waited for until the federation brokers of all of them have said so, and no
+// longer.
+func TestFederatedAbsence(t *testing.T) {
+	clients, london, paris := labtest.TLSBroker(t), labtest.TLSBroker(t), labtest.TLSBroker(t)
+	join(t, "london", clients, london)
+	join(t, "paris", clients, paris)
+	all := names(3)
+	newNodes(t, london, ok, all[0])
+	newNodes(t, paris, ok, all[1])
+	c := federated(t, clients, "london, paris")
+	replies, run := start(t, c, client.Request{Nodes: all, Timeout: time.Hour})
+	s := run.Stats()
+	if run.Err() != nil || len(replies) != 2 || !slices.Equal(s.NoResponse, all[2:]) || !slices.Equal(s.Absent, all[2:]) {
+		t.Errorf("%d replies, %v, %+v; want %s to be named as absent", len(replies), run.Err(), s, all[2])
+	}
+}
+
 // TestFederatedMessages holds what a client sends against section 12.1 of the protocol.
 func TestFederatedMessages(t *testing.T) {
 	site := labtest.TLSBroker(t)

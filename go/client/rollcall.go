@@ -19,12 +19,18 @@ import (
 //
 // A node that has lost its broker is not connected either until it has found another, and may then answer.
 // It is taken for gone when it is missed in two rounds that follow each other.
+//
+// In a federation nobody here knows at which site a node is. The federation brokers of all sites are asked, and it is
+// missed when each of them has heard from its brokers that nobody listens. Those that do not tell, older ones, leave
+// their nodes to be waited for.
 type rollCall struct {
 	round   int           // counts from 1
 	next    int           // node to go on with
 	pause   time.Duration // until all are asked again
 	missed  map[int]int   // round in which a node was missed last
 	hurried bool          // the next round comes early
+
+	told map[int]map[int]bool // of this round: the sites that a node is not at
 }
 
 const (
@@ -52,14 +58,37 @@ const (
 
 // An absence is the word of the broker that nobody listens on a subject.
 type absence struct {
-	node  int // number
-	site  int // number of a federated site, when it is not about a node: -1
+	node  int // number; -1: it is about a federated site that nobody serves
+	site  int // number of the federated site that the node is not at, or that nobody serves; -1: there is no federation
 	round int // of the roll call; 0: it is about the request
 }
 
 // rollAbsence is where the broker says that node i was missed in a round.
 func rollAbsence(reply string, round, i int) string {
 	return absences(reply) + "r" + strconv.Itoa(round) + "-" + strconv.Itoa(i)
+}
+
+// siteRollAbsence is where a federation broker of site i says whom it missed in a round.
+func siteRollAbsence(reply string, round, i int) string {
+	return transport.FederatedAbsences(reply, round, i)
+}
+
+// parseFederatedAbsence reads what a federation broker says about a node.
+func (r *Run) parseFederatedAbsence(m transport.Msg) (a absence, ok bool) {
+	if a.round, a.site, ok = transport.ParseFederatedAbsences(m.Subject); !ok || a.site >= len(r.unserved.sites) {
+		return a, false
+	}
+	target, ok := transport.ParseAbsence(m.Data)
+	if !ok {
+		return a, false
+	}
+	name, ok := strings.CutPrefix(target, transport.NodeSubject(r.req.Collective, ""))
+	if !ok {
+		return a, false
+	}
+	node, ok := r.index[name]
+	a.node = int(node)
+	return a, ok
 }
 
 // parseAbsence reads the last part of a subject on which the broker has said that somebody is not connected.
@@ -82,9 +111,6 @@ func parseAbsence(subject string, nodes, sites int) (a absence, ok bool) {
 	return a, err == nil && a.node >= 0 && a.node < nodes
 }
 
-// callable reports whether it makes sense to ask who is gone. In a federation other brokers would have to say.
-func (r *Run) callable() bool { return r.directed && len(r.unserved.sites) == 0 }
-
 // call begins a round and returns how long until the next one.
 func (r *Run) call() time.Duration {
 	c := &r.roll
@@ -93,6 +119,7 @@ func (r *Run) call() time.Duration {
 	}
 	c.round++
 	c.hurried = false
+	clear(c.told)
 	pause := rollConfirm
 	var asked []int
 	for i := range c.missed {
@@ -132,9 +159,11 @@ func (r *Run) publishCall(nodes []int) error {
 		return err
 	}
 	for p, err := range r.client.messages(r.conn, s, delivery{
-		to:     len(nodes),
-		target: func(i int) string { return r.subject(nodes[i]) },
-		absent: func(i int) string { return rollAbsence(r.reply, r.roll.round, nodes[i]) },
+		sites:      r.unserved.sites,
+		to:         len(nodes),
+		target:     func(i int) string { return r.subject(nodes[i]) },
+		absent:     func(i int) string { return rollAbsence(r.reply, r.roll.round, nodes[i]) },
+		siteAbsent: func(i int) string { return siteRollAbsence(r.reply, r.roll.round, i) },
 	}) {
 		if err == nil {
 			err = p.publish(r.conn)
@@ -149,6 +178,9 @@ func (r *Run) publishCall(nodes []int) error {
 // missing notes what the broker says about a node. It returns when the next round should come, zero when
 // that stays as it is.
 func (r *Run) missing(a absence) (next time.Duration) {
+	if a.site >= 0 && !r.roll.nowhere(a, len(r.unserved.sites)) {
+		return 0
+	}
 	switch last := r.roll.missed[a.node]; {
 	case a.round > r.roll.round:
 		return 0 // nobody has asked
@@ -166,6 +198,18 @@ func (r *Run) missing(a absence) (next time.Duration) {
 	return rollConfirm
 }
 
+// nowhere notes that a node is not at a site, and reports whether that makes all sites of this round.
+func (c *rollCall) nowhere(a absence, sites int) bool {
+	if a.round != c.round {
+		return false // too late: who has been missed there may be elsewhere by now
+	}
+	if c.told[a.node] == nil {
+		c.told[a.node] = make(map[int]bool, sites)
+	}
+	c.told[a.node][a.site] = true
+	return len(c.told[a.node]) == sites
+}
+
 // quiet returns for how long nothing has been heard.
 func (r *Run) quiet() time.Duration {
 	if len(r.replies) > 0 || r.arrived() {
@@ -176,7 +220,7 @@ func (r *Run) quiet() time.Duration {
 
 // begin makes the roll call that of a batch.
 func (c *rollCall) begin(from int) {
-	*c = rollCall{round: c.round, next: from, missed: make(map[int]int)}
+	*c = rollCall{round: c.round, next: from, missed: make(map[int]int), told: make(map[int]map[int]bool)}
 }
 
 // arrived reports whether messages have arrived that nobody has looked at.

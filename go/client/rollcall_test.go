@@ -40,6 +40,37 @@ func TestRollCall(t *testing.T) {
 	}
 }
 
+// In a federation a node is missed when all sites have said so in one round.
+func TestRollCallOfSites(t *testing.T) {
+	type word struct {
+		round, site int
+		gone        bool // afterwards
+	}
+	tests := map[string][]word{
+		"missed everywhere":      {{1, 0, false}, {1, 1, false}, {2, 1, false}, {2, 0, true}},
+		"one site does not say":  {{1, 0, false}, {2, 0, false}, {3, 0, false}},
+		"one site says it twice": {{1, 0, false}, {1, 0, false}, {2, 1, false}, {2, 1, false}},
+		"one site is late":       {{1, 0, false}, {2, 0, false}, {1, 1, false}, {2, 1, false}},
+		"was back":               {{1, 0, false}, {1, 1, false}, {3, 0, false}, {3, 1, false}},
+	}
+	for name, words := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := &Run{nodes: make([]string, 1), state: []nodeState{waiting}, from: 0, to: 1, open: 1, unserved: unserved{sites: []string{"a", "b"}}}
+			r.roll.begin(0)
+			for _, w := range words {
+				if w.round > r.roll.round {
+					r.roll.round = w.round
+					clear(r.roll.told)
+				}
+				r.missing(absence{node: 0, site: w.site, round: w.round})
+				if gone := r.state[0] == absent; gone != w.gone {
+					t.Fatalf("%+v: gone is %v", w, gone)
+				}
+			}
+		})
+	}
+}
+
 func TestParseAbsence(t *testing.T) {
 	const nodes, sites = 10, 2
 	const base = "mcollective.reply.0.1.nr."

@@ -198,13 +198,15 @@ func decodeBody(body []byte) Reply {
 }
 
 // receivedAbsence takes the broker's word that nobody listens on the subject of a node, or on that of
-// a federated site.
+// a federated site, or the word of a federation broker about a node.
 func (r *Run) receivedAbsence(m transport.Msg) {
-	if !m.NoResponders {
-		r.ignored.Add(1)
-		return
+	var a absence
+	var ok bool
+	if m.NoResponders {
+		a, ok = parseAbsence(m.Subject, max(1, len(r.nodes)), len(r.unserved.sites))
+	} else {
+		a, ok = r.parseFederatedAbsence(m)
 	}
-	a, ok := parseAbsence(m.Subject, max(1, len(r.nodes)), len(r.unserved.sites))
 	if !ok {
 		r.ignored.Add(1)
 		return
@@ -276,7 +278,7 @@ func (r *Run) wait(ctx context.Context, sent <-chan sending, limit time.Duration
 				return false
 			}
 		case a := <-r.gone:
-			if a.site >= 0 {
+			if a.node < 0 {
 				if err := r.unserved.add(r.client, a.site); err != nil && r.stats.Responses == 0 {
 					r.err = err
 					return false
@@ -299,7 +301,7 @@ func (r *Run) wait(ctx context.Context, sent <-chan sending, limit time.Duration
 			defer timer.Stop()
 			expired = timer.C
 			r.heard = time.Now()
-			if r.callable() {
+			if r.directed {
 				roll = time.After(rollQuiet)
 			}
 		case <-roll:

@@ -176,7 +176,7 @@ func (w *worker) receive(m transport.Msg) {
 		}
 		return
 	}
-	w.send(r, targets)
+	w.send(r, targets, wanted(m.Reply))
 }
 
 // The directions, as hops, metrics and logs call them.
@@ -238,8 +238,8 @@ func routeReply(t *protocol.Transport) (targets []string, reason string) {
 	return []string{f.ReplyTo}, ""
 }
 
-// send publishes a message.
-func (w *worker) send(r *protocol.Relay, targets []string) {
+// send publishes a message. absent is where to say on which targets nobody listens, empty when nobody wants to know.
+func (w *worker) send(r *protocol.Relay, targets []string, absent string) {
 	start := time.Now()
 	number, out := w.egest()
 	out.received.Inc()
@@ -257,7 +257,11 @@ func (w *worker) send(r *protocol.Relay, targets []string) {
 		return
 	}
 	for _, target := range targets {
-		w.published(out, conn.Publish(target, payload))
+		if absent == "" || w.name == reply {
+			w.published(out, conn.Publish(target, payload))
+		} else {
+			w.published(out, conn.PublishRequest(target, out.inbox(absent, target), payload))
+		}
 	}
 }
 

@@ -228,6 +228,43 @@ func TestTrace(t *testing.T) {
 	}
 }
 
+// TestAbsence holds that a client hears which of the targets of its message nobody listens on, when it asks for that and
+// only then.
+func TestAbsence(t *testing.T) {
+	clients, nodes := labtest.Broker(t), labtest.Broker(t)
+	run(t, &federation.Broker{Federation: side(clients), Collective: side(nodes), Workers: 2})
+	echo(t, connect(t, nodes))
+	north := connect(t, clients)
+	got := listen(t, north, "mcollective.reply.>")
+	request := message(`{"reply-to":"mcollective.reply.me.1","federation":{"req":"id","target":["mcollective.node.n1","mcollective.node.dead.example.net"]}}`)
+
+	asked := transport.FederatedAbsences("mcollective.reply.me.1", 3, 1)
+	for _, inbox := range []string{"mcollective.reply.me.1.nr.f1", "mcollective.reply.me.1", "choria.lifecycle.x.nr.r3-f1"} {
+		if err := north.PublishRequest(requests, inbox, request); err != nil {
+			t.Fatal(err)
+		}
+		if m := receive(t, got); m.Subject != "mcollective.reply.me.1" {
+			t.Fatalf("asked on %s: %s is told %s", inbox, m.Subject, m.Data)
+		}
+	}
+	if err := north.PublishRequest(requests, asked, request); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]string{}
+	for range 2 { // in any order: one has come from the node, the other from the broker
+		m := receive(t, got)
+		seen[m.Subject] = string(m.Data)
+	}
+	absent, ok := transport.ParseAbsence([]byte(seen[asked]))
+	if !ok || absent != "mcollective.node.dead.example.net" || seen["mcollective.reply.me.1"] == "" {
+		t.Errorf("told %q, %v; all: %v", absent, ok, seen)
+	}
+	ask(t, north, 8)
+	if m := receive(t, got); m.Subject != "mcollective.reply.me.8" { // nothing else has been said before
+		t.Errorf("%s is told %s", m.Subject, m.Data)
+	}
+}
+
 // BenchmarkCarry measures how many messages a second one federation broker carries there and back,
 // through two brokers, all in this process.
 func BenchmarkCarry(b *testing.B) {

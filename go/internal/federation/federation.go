@@ -104,6 +104,9 @@ func (b *Broker) Run(ctx context.Context) error {
 		}
 		return err
 	}
+	if err := b.hearAbsences(); err != nil {
+		return err
+	}
 	b.Log.Info("federation broker is ready", "site", b.Site, "federation", federation.server(), "collective", collective.server())
 	err := b.carry(ctx)
 	b.stop()
@@ -183,6 +186,7 @@ type end struct {
 type link struct {
 	conn atomic.Pointer[transport.Conn]
 	tally
+	absences string // what the subjects begin with on which it hears that nobody listens; see inbox
 }
 
 // connected reports whether l is connected now.

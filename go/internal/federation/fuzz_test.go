@@ -47,3 +47,23 @@ func FuzzRoute(f *testing.F) {
 		}
 	})
 }
+
+// Whatever subject somebody invents, nobody is told anything but on a subject that clients have made for it, about one
+// that requests may go to. What the broker itself makes is read back.
+func FuzzInbox(f *testing.F) {
+	f.Add("4.mcollective.reply.0.1.nr.r1-f0.mcollective.node.n1.example.net")
+	f.Add("0.a.b")
+	f.Add("-1.a.b")
+	f.Add("9999999999.a.b")
+	f.Fuzz(func(t *testing.T, text string) {
+		reply, target, ok := parseInbox(text)
+		if !ok || wanted(reply) == "" || !isTarget(target) {
+			return
+		}
+		l := link{absences: "prefix."}
+		again, same, ok := parseInbox(strings.TrimPrefix(l.inbox(reply, target), l.absences))
+		if !ok || again != reply || same != target {
+			t.Errorf("%q: %q and %q became %q and %q", text, reply, target, again, same)
+		}
+	})
+}
