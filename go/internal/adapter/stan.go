@@ -65,17 +65,30 @@ func loadStan(k keys, s *Settings) (opener, error) {
 	return func(o transport.Options, _ int) (Sink, error) { return p.open(o.Log), nil }, nil
 }
 
-// findProgram looks beside the program that runs, then where all programs are.
+// findProgram looks beside the program that runs, where its package is when that is in bin, and where all
+// programs are.
 func findProgram(name string) (string, error) {
 	if own, err := os.Executable(); err == nil {
-		beside := filepath.Join(filepath.Dir(own), name)
-		if info, err := os.Stat(beside); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-			return beside, nil
+		bin := filepath.Dir(own)
+		for _, path := range []string{filepath.Join(bin, name), filepath.Join(filepath.Dir(bin), "libexec", "choria", name)} {
+			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+				return path, nil
+			}
 		}
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", fmt.Errorf("the program %s is neither beside choria-broker nor in PATH", name)
+		return "", &missingProgram{name}
 	}
 	return filepath.Abs(path)
 }
+
+// A missingProgram is one that is in a package of its own.
+type missingProgram struct{ name string }
+
+func (e *missingProgram) Error() string {
+	return fmt.Sprintf("the program %s is neither beside choria-broker nor in PATH", e.name)
+}
+
+// Hint returns what to do about it.
+func (e *missingProgram) Hint() string { return "install the package " + e.name }
