@@ -98,7 +98,7 @@ func New(cfg *config.Config, o Options) (*Broker, error) {
 }
 
 // Run serves until ctx ends, then drains: the other brokers of a cluster get its clients little by
-// little, within plugin.choria.network.soft_shutdown_timeout.
+// little, within plugin.choria.network.soft_shutdown_timeout. Clients of one that stands alone are told.
 func (b *Broker) Run(ctx context.Context) error {
 	if err := b.findPeers(ctx); err != nil {
 		return err
@@ -191,12 +191,17 @@ const (
 	// With it 500 a second arrive elsewhere, which the TLS handshakes of one core can follow.
 	drainEach = 2 * time.Millisecond
 	drainLong = 10 * time.Second
+
+	// drainAlone is the time over which a broker that stands alone closes connections, once it has told
+	// their clients.
+	drainAlone = 20 * time.Millisecond
 )
 
-// drain moves clients to the other brokers. Without any there is nowhere to go, and they are better
-// off with a closed connection at once.
+// drain moves clients to the other brokers. Without any there is nowhere to go: they are told, and their
+// connections closed at once.
 func (b *Broker) drain(srv *server.Server) {
-	if srv.NumRoutes() == 0 || srv.NumClients() == 0 && !srv.JetStreamIsClustered() {
+	alone := srv.NumRoutes() == 0
+	if srv.NumClients() == 0 && (alone || !srv.JetStreamIsClustered()) {
 		return // streams get another leader, which without being told takes many seconds
 	}
 	limit := min(b.cfg.BrokerShutdownTimeout, drainLong)
@@ -204,7 +209,12 @@ func (b *Broker) drain(srv *server.Server) {
 		return
 	}
 	spread := min(max(time.Duration(srv.NumClients())*drainEach, 100*time.Millisecond), limit)
-	b.log.Info("moving clients to other brokers", "clients", srv.NumClients(), "within", spread)
+	if alone {
+		spread = drainAlone
+		b.log.Info("telling clients that the broker stops", "clients", srv.NumClients())
+	} else {
+		b.log.Info("moving clients to other brokers", "clients", srv.NumClients(), "within", spread)
+	}
 	// The server reads these when it starts to move clients, and not before.
 	b.opts.LameDuckDuration = spread
 	b.opts.LameDuckGracePeriod = 0

@@ -93,3 +93,25 @@ func TestDrain(t *testing.T) {
 		t.Errorf("logged %s", logged.String())
 	}
 }
+
+// TestDrainAlone stops a broker that has no others. Its clients are told before their connections end.
+func TestDrainAlone(t *testing.T) {
+	b, stop := labtest.StartBroker(t, labtest.BrokerConfig(t), broker.Options{})
+	t.Cleanup(stop)
+	var tenants []*tenant
+	for range 10 {
+		c := &tenant{}
+		var err error
+		c.conn, err = nats.Connect(b.URL(), nats.Timeout(30*time.Second), nats.NoReconnect(),
+			nats.LameDuckModeHandler(func(*nats.Conn) { c.told.Store(true) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.conn.Close)
+		tenants = append(tenants, c)
+	}
+	stop()
+	for i, c := range tenants {
+		until(t, fmt.Sprintf("the connection of client %d has ended, and it was told", i), func() bool { return c.conn.IsClosed() && c.told.Load() })
+	}
+}
