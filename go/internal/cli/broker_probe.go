@@ -2,14 +2,17 @@ package cli
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"choria.io/choria/go/internal/config"
@@ -126,11 +129,7 @@ func (p *httpProber) get(ctx context.Context, page string, into any) error {
 	}
 	resp, err := p.client.Do(r)
 	if err != nil {
-		var why *url.Error
-		if errors.As(err, &why) { // says the method and the page too
-			err = why.Err
-		}
-		return fmt.Errorf("%s: %w", page, err)
+		return unreachable(page, err)
 	}
 	defer resp.Body.Close()
 	switch {
@@ -143,6 +142,42 @@ func (p *httpProber) get(ctx context.Context, page string, into any) error {
 		return fmt.Errorf("%s: %w", page, err)
 	}
 	return nil
+}
+
+// unreachable says why page could not be asked for.
+func unreachable(page string, err error) error {
+	var (
+		outer  *url.Error
+		dial   *net.OpError
+		lookup *net.DNSError
+		tls    x509.UnknownAuthorityError
+		slow   interface{ Timeout() bool }
+	)
+	const running = "is the broker running, and is that its plugin.choria.stats_port at its plugin.choria.stats_address?"
+	why, cure := err, running
+	if errors.As(err, &outer) { // says the method and the page too
+		why = outer.Err
+	}
+	switch {
+	case errors.As(err, &lookup):
+		why, cure = errors.New("no such host"), ""
+		if !lookup.IsNotFound {
+			why = fmt.Errorf("its name cannot be looked up: %s", lookup.Err)
+		}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		why = errors.New("nobody listens on that port")
+	case errors.As(err, &tls), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		cure = "statistics ports speak http"
+	case errors.As(err, &slow) && slow.Timeout():
+		why, cure = errors.New("no answer in time"), "--timeout is how long is waited"
+	case errors.As(err, &dial):
+		why = dial.Err
+	}
+	err = fmt.Errorf("%s: %w", page, why)
+	if cure == "" {
+		return err
+	}
+	return withHint(err, "%s", cure)
 }
 
 // A systemProber asks all brokers over the network, as the system user.
