@@ -158,7 +158,7 @@ func TestFunctions(t *testing.T) {
 	modules := s.Modulepath[0]
 	checkResult(t, o, map[string]string{
 		"list": `[1,2.5,{"k":null}]`, "gone": `"gone"`, "returned": `"y"`, "secret": `"hunter22"`,
-		"groups": "[[1,2],[3,4],[5]]", "exist": "[true,true,false,true,false]", "nested": "5",
+		"deep": "true", "groups": "[[1,2],[3,4],[5]]", "exist": "[true,true,false,true,false]", "nested": "5",
 		"caught":  `[false,true,"oh no","oh no",2]`,
 		"refused": `"demo::deep::fails: expects a value for parameter 'message'"`,
 		"broken":  `["Syntax error at '}'",3]`,

@@ -53,7 +53,7 @@ module PuppetX
         line = @socket.gets
         raise Interrupt, 'the playbook host has ended' unless line
 
-        JSON.parse(line, max_nesting: false)
+        parse(line)
       end
 
       # Calls the host and waits for its answer.
@@ -79,6 +79,13 @@ module PuppetX
       end
 
       private
+
+      # Options take the parser as long as a short answer does; data is seldom so deep that it needs them.
+      def parse(line)
+        JSON.parse(line)
+      rescue JSON::NestingError
+        JSON.parse(line, max_nesting: false)
+      end
 
       def write(message)
         @socket.write(@generator.generate(message) << "\n")

@@ -4,7 +4,6 @@ package props
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,11 +47,12 @@ func (p *Props) Refuse(name, why string, args ...any) {
 // Unknown returns the names that nobody has asked for, sorted.
 func (p *Props) Unknown() []string {
 	var unknown []string
-	for _, name := range slices.Sorted(maps.Keys(p.values)) {
+	for name := range p.values {
 		if !p.known[name] {
 			unknown = append(unknown, name)
 		}
 	}
+	slices.Sort(unknown) // mostly there are none
 	return unknown
 }
 

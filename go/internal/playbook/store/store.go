@@ -10,14 +10,15 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"choria.io/choria/go/internal/playbook/extension"
 	"choria.io/choria/go/internal/playbook/props"
 	"choria.io/choria/go/internal/streams"
 )
 
-// types are the types of stores by name.
-func types() map[string]func(*Env, *props.Props) Store {
+// types are the types of stores by name. It is made once: every call of a plan looks into it.
+var types = sync.OnceValue(func() map[string]func(*Env, *props.Props) Store {
 	return map[string]func(*Env, *props.Props) Store{
 		"consul":      newConsul,
 		"environment": newEnvironment,
@@ -28,7 +29,7 @@ func types() map[string]func(*Env, *props.Props) Store {
 		"memory":      newMemory,
 		"shell":       newShell,
 	}
-}
+})
 
 // ErrMissing is the error of reading an item that does not exist.
 var ErrMissing = errors.New("no such item")

@@ -13,8 +13,12 @@ plan demo::functions () {
   $broken = choria::run_playbook('broken', { '_catch_errors' => true })
   $passed = 'other'.choria::on_error |$x| { fail('not called') }.choria::on_success |$x| { fail('not called') }
 
+  $deep = Integer[1, 150].reduce([]) |$memo, $n| { [$memo] } # deeper than Ruby reads without being asked to
+  choria::data('deep', $deep, $store)
+
   $answer = {
     'list'      => choria::data('list', $store),
+    'deep'      => choria::data('deep', $store) == $deep,
     'gone'      => choria::data('gone', $store + { 'default' => 'gone' }),
     'returned'  => choria::data('x', 'y', $store),
     'secret'    => choria::data('secret', $store),
