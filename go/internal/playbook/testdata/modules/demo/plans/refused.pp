@@ -2,6 +2,7 @@
 plan demo::refused (String $how, String $dir) {
   $memory = { 'type' => 'memory' }
   $file = { 'type' => 'file', 'file' => "${dir}/s.yaml", 'create' => true }
+  $metadata = { 'metadata' => { 'parameters' => { 'b' => { 'type' => 'String' } } } }
   case $how {
     'task_type': { choria::task('abacus', {}) }
     'task_no_properties': { choria::task('shell') }
@@ -59,7 +60,7 @@ plan demo::refused (String $how, String $dir) {
     'ensure_no_block': { choria::ensure() }
     'ensure_argument': { choria::ensure(1) || { fail('not called') } }
     'ensure_block': { choria::ensure() |$x| { fail('not called') } }
-    'validate_input': { choria::tasks::validate_input({ 'a' => 1 }, { 'metadata' => { 'parameters' => { 'b' => { 'type' => 'String' } } } }) }
+    'validate_input': { choria::tasks::validate_input({ 'a' => 1 }, $metadata) }
     'validate_metadata': { choria::tasks::validate_input({}, 'a') }
     'metadata_task': { choria::tasks::metadata(5) }
     'to_json': { choria::to_json() }
