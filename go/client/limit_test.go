@@ -1,7 +1,6 @@
 package client
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -19,10 +18,11 @@ func TestLimit(t *testing.T) {
 		{Limit{Count: "50%", Method: "first"}, []string{"n1", "n2"}, ""},
 		{Limit{Count: "100%"}, []string{"n1", "n2", "n3", "n4", "n5"}, ""},
 		{Limit{Count: "9"}, []string{"n1", "n2", "n3", "n4", "n5"}, ""},
-		{Limit{Count: "0"}, nil, "limit 0 of 5 nodes: no nodes discovered"},
-		{Limit{Count: "10%"}, nil, "limit 10% of 5 nodes: no nodes discovered"},
-		{Limit{Count: "-1"}, nil, `limit "-1": want a number of nodes, or a percentage as in 25%`},
-		{Limit{Count: "few"}, nil, `limit "few": want a number of nodes, or a percentage as in 25%`},
+		{Limit{Count: "10%"}, []string{"n1"}, ""},
+		{Limit{Count: "0"}, nil, `limit "0": want a number of nodes from 1, or a percentage as in 25%`},
+		{Limit{Count: "0%"}, nil, `limit "0%": want a number of nodes from 1, or a percentage as in 25%`},
+		{Limit{Count: "-1"}, nil, `limit "-1": want a number of nodes from 1, or a percentage as in 25%`},
+		{Limit{Count: "few"}, nil, `limit "few": want a number of nodes from 1, or a percentage as in 25%`},
 		{Limit{Count: "101%"}, nil, `limit "101%": more than 100%`},
 		{Limit{Count: "1", Method: "last"}, nil, `limit method "last": want first or random`},
 	}
@@ -32,8 +32,8 @@ func TestLimit(t *testing.T) {
 			t.Errorf("%+v: %v, %q; want %v, %q", tt.limit, got, message(err), tt.want, tt.err)
 		}
 	}
-	if _, err := (Limit{Count: "0"}).Of(five); !errors.Is(err, ErrNoNodes) {
-		t.Errorf("limit 0: %v; want ErrNoNodes", err)
+	if got, err := (Limit{Count: "10%"}).Of(nil); len(got) > 0 || err != nil {
+		t.Errorf("a limit of no nodes: %v, %v", got, err)
 	}
 	if !slices.Equal(five, []string{"n3", "n1", "n5", "n2", "n4"}) {
 		t.Errorf("the nodes given were reordered: %v", five)

@@ -115,6 +115,10 @@ func parseAbsence(subject string, nodes, sites int) (a absence, ok bool) {
 func (r *Run) call() time.Duration {
 	c := &r.roll
 	if r.conn.Server() == "" {
+		if !r.forlorn {
+			r.forlorn = true // told once: the connection itself tells when it is back
+			r.client.log.Warn("the broker is gone, waiting for replies as long as the request may take", "request", r.id, "left", time.Until(r.until).Round(time.Second))
+		}
 		return rollConfirm // who is not connected himself knows nothing about others
 	}
 	c.round++

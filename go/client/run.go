@@ -94,6 +94,8 @@ type Run struct {
 	last       time.Time // of the latest reply
 	heard      time.Time // when something was heard that may be followed by more: a reply, or that a batch is sent
 	roll       rollCall
+	until      time.Time // when the batch is given up
+	forlorn    bool      // it was told that the broker is gone
 	stats      Stats
 	err        error
 }
@@ -301,6 +303,7 @@ func (r *Run) wait(ctx context.Context, sent <-chan sending, limit time.Duration
 			defer timer.Stop()
 			expired = timer.C
 			r.heard = time.Now()
+			r.until = r.heard.Add(limit)
 			if r.directed {
 				roll = time.After(rollQuiet)
 			}

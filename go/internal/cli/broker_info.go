@@ -125,7 +125,7 @@ func (c *brokerInfoCommand) run() error {
 		}
 	}
 	if len(silent) > 0 {
-		return &exit{exitSomeSilent, fmt.Errorf("no answer from %s", strings.Join(silent, ", "))}
+		return &exit{exitSilent, fmt.Errorf("no answer from %s", strings.Join(silent, ", "))}
 	}
 	return nil
 }

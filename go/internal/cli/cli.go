@@ -39,8 +39,9 @@ type env struct {
 // Exit statuses that scripts may rely on. Those of playbook run and lab run are their own.
 const (
 	exitFailed      = 1   // an error, or no nodes were found
+	exitValue       = 2   // an option has a value that is no good; nothing was sent
 	exitSomeFailed  = 2   // some replies say that the action failed
-	exitSomeSilent  = 3   // nothing failed, but nodes that were asked did not answer
+	exitSilent      = 3   // nodes were asked, and none of them answered
 	exitInterrupted = 130 // by the user
 )
 
@@ -170,12 +171,18 @@ func (e *env) application() *kingpin.Application {
 
 // usageError returns err, which is about a command line that was not understood, with a hint.
 func (e *env) usageError(app *kingpin.Application, args []string, err error) error {
+	if flag, value, ok := dashed(args, err); ok {
+		return &exit{exitValue, withHint(fmt.Errorf("option %s: no value; %s is an option itself", flag, value), "a value that begins with a dash is written %s=%s", flag, value)}
+	}
 	var names []string
 	for _, c := range app.Model().Commands {
 		names = append(append(names, c.Name), c.Aliases...)
 	}
 	switch {
 	case slices.Contains(names, args[0]):
+		if verbs := verbs(app, args); verbs != nil {
+			err = fmt.Errorf("%s: want one of its commands: %s", strings.Join(args[:1], " "), strings.Join(verbs, ", "))
+		}
 		return withHint(err, "run %s %s --help", e.name, args[0])
 	case strings.HasPrefix(args[0], "-"):
 		return withHint(err, "run %s --help", e.name)
@@ -185,6 +192,36 @@ func (e *env) usageError(app *kingpin.Application, args []string, err error) err
 		return withHint(err, "did you mean %s? %s --help lists all commands", near, e.name)
 	}
 	return withHint(err, "%s --help lists all commands", e.name)
+}
+
+// dashed reports whether the value of a flag was taken for an option, since it begins with a dash.
+func dashed(args []string, err error) (flag, value string, ok bool) {
+	flag, found := strings.CutPrefix(err.Error(), "expected argument for flag '")
+	if flag = strings.TrimSuffix(flag, "'"); !found {
+		return "", "", false
+	}
+	i := slices.Index(args, flag)
+	if i < 0 || i+1 == len(args) || !strings.HasPrefix(args[i+1], "-") {
+		return "", "", false
+	}
+	return flag, args[i+1], true
+}
+
+// verbs returns the commands below the one that the first of args names, when args name none of them.
+func verbs(app *kingpin.Application, args []string) (names []string) {
+	cmd := app.GetCommand(args[0])
+	if cmd == nil {
+		return nil
+	}
+	for _, sub := range cmd.Model().Commands {
+		if slices.Contains(args[1:], sub.Name) || slices.ContainsFunc(sub.Aliases, func(a string) bool { return slices.Contains(args[1:], a) }) {
+			return nil
+		}
+		if !sub.Hidden {
+			names = append(names, sub.Name)
+		}
+	}
+	return names
 }
 
 // report prints err and returns the exit status it stands for.

@@ -60,6 +60,9 @@ func (c *findCommand) run() error {
 	start := time.Now()
 	names, err := cl.Discover(c.ctx, d)
 	if err != nil {
+		if verbose {
+			fmt.Fprintln(c.stdout) // the message has its own line
+		}
 		return err
 	}
 	if c.asJSON {

@@ -48,6 +48,9 @@ func (f *filterFlags) given() bool {
 // filter returns what the flags say.
 func (f *filterFlags) filter() (filter.Filter, error) {
 	out := filter.Filter{Class: f.classes, Agent: f.agents, Identity: f.identities}
+	if err := f.check(); err != nil {
+		return filter.Filter{}, err
+	}
 	facts := f.facts
 	for _, words := range f.combined {
 		for _, word := range strings.Fields(words) {
@@ -58,10 +61,17 @@ func (f *filterFlags) filter() (filter.Filter, error) {
 			}
 		}
 	}
-	for _, text := range facts {
+	for i, text := range facts {
+		option := "-F"
+		if i >= len(f.facts) {
+			option = "-W"
+		}
 		fact, err := filter.ParseFact(text)
 		if err != nil {
-			return filter.Filter{}, err
+			return filter.Filter{}, &exit{exitValue, fmt.Errorf("%s: %w", option, err)} // which names the value
+		}
+		if err := fact.Check(); err != nil {
+			return filter.Filter{}, badValue(option, text, err)
 		}
 		out.Fact = append(out.Fact, fact)
 	}
@@ -69,6 +79,32 @@ func (f *filterFlags) filter() (filter.Filter, error) {
 		out.Compound = []filter.Compound{{Expr: f.compound}}
 	}
 	return out, nil
+}
+
+// check returns what is wrong with names and expressions: nodes would leave such a request alone without a word.
+func (f *filterFlags) check() error {
+	for _, names := range []struct {
+		option string
+		values []string
+	}{{"-C", f.classes}, {"-A", f.agents}, {"-I", f.identities}} {
+		for _, value := range names.values {
+			if err := filter.CheckName(value); err != nil {
+				return badValue(names.option, value, err)
+			}
+		}
+	}
+	if f.compound == "" {
+		return nil
+	}
+	if err := filter.CheckExpression(f.compound); err != nil {
+		return withHint(badValue("-S", f.compound, err), `an expression is true or false, such as with("os.family=Debian") and fact("processors.count") > 3`)
+	}
+	return nil
+}
+
+// badValue is the error of an option whose value is no good.
+func badValue(option, value string, err error) error {
+	return &exit{exitValue, fmt.Errorf("%s %q: %w", option, value, err)}
 }
 
 // discoveryFlags are the flags that say how nodes are found.

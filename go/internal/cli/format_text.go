@@ -15,15 +15,19 @@ type textFormat struct {
 	quiet
 	bar   *bar
 	later []client.Reply // while the progress bar has the screen
+
+	unfinished bool // the line about the discovery waits for its end
 }
 
 func (f *textFormat) discovering() {
 	f.console.printf("Discovering nodes using the %s method .... ", f.method)
+	f.unfinished = true
 }
 
 // found ends the line that discovering began, and shows what happens next.
 func (f *textFormat) found() error {
 	f.console.printf("%d\n\n", f.discovered)
+	f.unfinished = false
 	if f.discovered == 0 {
 		return nil
 	}
@@ -61,7 +65,11 @@ func (f *textFormat) end() error {
 }
 
 func (f *textFormat) failed(err error) error {
-	f.bar.finish() // so that the message has its own line
+	// So that the message has its own line.
+	if err != nil && f.unfinished {
+		f.console.printf("\n")
+	}
+	f.bar.finish()
 	return err
 }
 

@@ -153,7 +153,7 @@ func (c *repliesCommand) run() error {
 	}
 	switch {
 	case missing != nil && (n > 0 || c.expect > 0):
-		return &exit{exitSomeSilent, missing}
+		return &exit{exitSilent, missing}
 	case missing != nil:
 		return withHint(fmt.Errorf("request %s: no replies in %s", c.request, strings.Join(names, ", ")),
 			"did the request have --reply-to with a subject that a stream or an adapter has? --since looks further back")

@@ -65,11 +65,12 @@ Examples:
   %[1]s rpc rpcutil ping --filter-replies 'data("pong") > 1700000000' --senders
 
 Exit status:
-  0  every node that was asked answered, and no reply says that the action failed;
-     with --reply-to: the request was sent
-  1  an error, or no nodes were found
-  2  some replies say that the action failed
-  3  no reply says so, but nodes that were asked did not answer; they are listed
+  0  no reply says that the action failed; nodes that did not answer are listed, and
+     no_responses of --json names them; with --reply-to: the request was sent
+  1  an error, also a connection that was lost for good, or no nodes were found
+  2  some replies say that the action failed; or the value of an option is no good, and
+     nothing was sent
+  3  none of the nodes that were asked answered
 `, e.name))
 	cmd.Arg("agent", "Agent").Required().StringVar(&c.agent)
 	cmd.Arg("action", "Action").Required().StringVar(&c.action)
@@ -159,12 +160,27 @@ func (c *rpcCommand) run() error {
 	if err != nil {
 		return err
 	}
+	if err := c.check(); err != nil {
+		return p.failed(err)
+	}
 	cl, err := c.open()
 	if err != nil {
 		return p.failed(err)
 	}
 	defer cl.Close()
 	return p.failed(c.request(cl, p))
+}
+
+// check refuses options that are no good before anybody is asked for anything.
+func (c *rpcCommand) check() error {
+	if _, err := c.filter(); err != nil {
+		return err
+	}
+	if err := (client.Limit{Count: c.limit}).Check(); err != nil {
+		return &exit{exitValue, fmt.Errorf("--%w", err)}
+	}
+	_, err := batchSize(c.batch, 1)
+	return err
 }
 
 // request makes the request and has p show what comes of it.
@@ -229,8 +245,8 @@ func outcome(run *client.Run) error {
 		return run.Err()
 	case s.Failed > 0:
 		return &exit{code: exitSomeFailed}
-	case len(s.NoResponse) > 0:
-		return &exit{code: exitSomeSilent}
+	case s.Responses == 0 && len(s.NoResponse) > 0:
+		return &exit{code: exitSilent}
 	}
 	return nil
 }
@@ -317,7 +333,7 @@ func batchSize(text string, total int) (int, error) {
 	number, percent := strings.CutSuffix(text, "%")
 	n, err := strconv.Atoi(number)
 	if err != nil || n < 0 || percent && n > 100 {
-		return 0, fmt.Errorf("--batch %q: want a number of nodes, or a percentage as in 25%%", text)
+		return 0, &exit{exitValue, fmt.Errorf("--batch %q: want a number of nodes, or a percentage as in 25%%", text)}
 	}
 	if percent {
 		n = (total*n + 99) / 100

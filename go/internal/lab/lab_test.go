@@ -207,3 +207,49 @@ func firstLine(t *testing.T, address string) string {
 	}
 	return line
 }
+
+// TestBrokerKilledForGood kills the only broker while nodes run an action. The client tells at once that it is gone and how
+// long it waits, ends when that is over, and names those that did not answer.
+func TestBrokerKilledForGood(t *testing.T) {
+	bin := labtest.Binaries(t)
+	asked := filepath.Join(t.TempDir(), "asked")
+	if err := os.WriteFile(asked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := (&lab.Network{Nodes: 2, Bin: bin}).Run(t.Context(), func(ctx context.Context, site *lab.Site) error {
+		defer os.Remove(asked) // which ends the action
+		run := "echo x >>" + asked + "; while [ -e " + asked + " ]; do sleep 0.1; done"
+		var stdout, stderr strings.Builder
+		cmd := exec.CommandContext(ctx, filepath.Join(bin, "choria"), "rpc", "shell", "run", "command="+run, "--timeout", "15", "--np")
+		cmd.Env = append(os.Environ(), site.Environ()...)
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		eventually(t, "the action runs on both nodes", func() bool {
+			data, err := os.ReadFile(asked)
+			return err == nil && len(data) == 4
+		})
+		if err := site.Kill("broker1"); err != nil {
+			return err
+		}
+		_ = cmd.Wait() // its exit status is looked at
+		if got := cmd.ProcessState.ExitCode(); got != 1 {
+			t.Errorf("exit status %d; want 1", got)
+		}
+		for _, want := range []string{"Finished processing 0 / 2 hosts in ", "\nNo Responses from: 2\n\n    node1.lab    node2.lab "} {
+			if !strings.Contains(stdout.String(), want) {
+				t.Errorf("no %q in what it printed\n%s", want, &stdout)
+			}
+		}
+		for _, want := range []string{`msg="the broker is gone, waiting for replies as long as the request may take"`, "error: connection to the broker lost during the request: no answer from node1.lab, node2.lab\n"} {
+			if !strings.Contains(stderr.String(), want) {
+				t.Errorf("no %q in its errors\n%s", want, &stderr)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
