@@ -101,6 +101,18 @@ func (m *match) expression(text string) (ok bool, err error) {
 	return ok, nil
 }
 
+// Validate returns what makes c no expression of the language, which no node could ever match. Whether one
+// that is can be evaluated is for nodes to say, who know their data plugins.
+func (c Compound) Validate() error {
+	if len(c.Expr) > MaxExpr {
+		return fmt.Errorf("compound filter: longer than %d bytes", MaxExpr)
+	}
+	if _, err := parser.Parse(c.Expr); err != nil {
+		return fmt.Errorf("compound filter %q: %w", c.Expr, firstLine(err))
+	}
+	return nil
+}
+
 // functions are those of our own, besides the builtins and the data plugins.
 var functions = []string{"with", "fact", "include", "semver", "string"}
 

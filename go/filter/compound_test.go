@@ -70,6 +70,26 @@ func TestCompound(t *testing.T) {
 	}
 }
 
+// What can never match is told before anybody is asked.
+func TestCompoundValidate(t *testing.T) {
+	for expr, want := range map[string]string{
+		`with("a") and mount("/srv").mounted == true`: "",
+		`unknown("a").b`:                              "",
+		"":                                            "compound filter \"\": unexpected token EOF",
+		"apache and":                                  "compound filter \"apache and\": unexpected token EOF (1:10)",
+		"service('puppet').status=running":            "compound filter \"service('puppet').status=running\": unexpected token Operator(\"=\") (1:25)",
+		strings.Repeat("(", MaxExpr+1):                "compound filter: longer than 4096 bytes",
+	} {
+		got := ""
+		if err := (Compound{Expr: expr}).Validate(); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%.40q: %q; want %q", expr, got, want)
+		}
+	}
+}
+
 func TestCompoundMajority(t *testing.T) {
 	tests := []struct {
 		exprs string

@@ -77,6 +77,9 @@ func (f *filterFlags) filter() (filter.Filter, error) {
 	}
 	if f.compound != "" {
 		out.Compound = []filter.Compound{{Expr: f.compound}}
+		if err := out.Compound[0].Validate(); err != nil {
+			return filter.Filter{}, withHint(err, `as in 'with("os.family=Debian") and not with("role::web")', or 'mount("/srv").mounted == true'`)
+		}
 	}
 	return out, nil
 }
