@@ -74,11 +74,11 @@ func TestCompound(t *testing.T) {
 func TestCompoundValidate(t *testing.T) {
 	for expr, want := range map[string]string{
 		`with("a") and mount("/srv").mounted == true`: "",
-		`unknown("a").b`:                              "",
-		"":                                            "compound filter \"\": unexpected token EOF",
-		"apache and":                                  "compound filter \"apache and\": unexpected token EOF (1:10)",
-		"service('puppet').status=running":            "compound filter \"service('puppet').status=running\": unexpected token Operator(\"=\") (1:25)",
-		strings.Repeat("(", MaxExpr+1):                "compound filter: longer than 4096 bytes",
+		`unknown("a").b`:                   "",
+		"":                                 "compound filter \"\": unexpected token EOF",
+		"apache and":                       "compound filter \"apache and\": unexpected token EOF (1:10)",
+		"service('puppet').status=running": "compound filter \"service('puppet').status=running\": unexpected token Operator(\"=\") (1:25)",
+		strings.Repeat("(", MaxExpr+1):     "compound filter: longer than 4096 bytes",
 	} {
 		got := ""
 		if err := (Compound{Expr: expr}).Validate(); err != nil {
