@@ -123,11 +123,11 @@ test-rubies:
 	@scripts/setup $(PUPPET8)
 	@scripts/test-rubies
 
-# Enrolment at a Puppet Server and its CA, and discovery in a PuppetDB: both take half a minute to start, and
+# Enrolment at a Puppet Server and its CA, tasks that it has, and discovery in a PuppetDB: both take half a minute to start, and
 # 1 GB of memory.
 test-puppetserver:
 	@scripts/setup $(TESTS) $(SERVERS)
-	@scripts/with-puppetserver go test -count=1 -tags puppetserver -run 'Enroll|PuppetDB' ./go/internal/cli
+	@scripts/with-puppetserver go test -count=1 -tags puppetserver -run 'Enroll|Puppet(DB|ServerTask)' ./go/internal/cli
 
 # Takes root and namespaces, for booted machines that nothing but Puppet configures; HOSTS_SPECS names some
 # specs alone.
