@@ -125,7 +125,7 @@ func TestAdapters(t *testing.T) {
 func TestAdapterSettings(t *testing.T) {
 	site := newSite(t)
 	err := run(t.Context(), []string{"run", "--config", conf(t, site, "plugin.choria.adapters = inventory")}, io.Discard)
-	if want := `adapter "inventory": plugin.choria.adapter.inventory.type: is not set`; err == nil || !strings.Contains(err.Error(), want) {
+	if want := `broker.conf: plugin.choria.adapter.inventory.type: is not set`; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v; want %s", err, want)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -34,6 +35,7 @@ func serve(ctx context.Context, file, pid string) error {
 		log.Warn("configuration", "text", w)
 	}
 	if err := runBroker(ctx, cfg, pid, log); err != nil {
+		err = locate(cfg, err)
 		log.Error("broker stopped", "err", err)
 		return err
 	}
@@ -48,6 +50,18 @@ func check(cfg *config.Config) error {
 		return &hinted{errors.New("there is nothing to run"), "plugin.choria.broker_network = true makes this a broker, plugin.choria.broker_federation = true a federation broker, plugin.choria.adapters names data adapters"}
 	}
 	return nil
+}
+
+// locate says where the setting stands that err is about, when it begins with one.
+func locate(cfg *config.Config, err error) error {
+	key, _, ok := strings.Cut(err.Error(), ":")
+	if !ok || !strings.HasPrefix(key, "plugin.") || strings.Contains(key, " ") {
+		return err
+	}
+	if _, src, ok := cfg.Raw(key); ok && src.Line > 0 {
+		return fmt.Errorf("%s: %w", src, err)
+	}
+	return fmt.Errorf("%s: %w", cfg.File(), err)
 }
 
 // hinted is an error with its cure.

@@ -195,7 +195,7 @@ func (a *Adapter) openSpill() error {
 	}
 	switch {
 	case err != nil && a.SpillDir != "" && !a.SpillOptional:
-		return fmt.Errorf("adapter %q: %w", a.Name, err)
+		return fmt.Errorf("adapter %q: plugin.choria.adapter.%s.spill.directory: %w", a.Name, a.Name, err)
 	case err != nil:
 		a.spill = nil
 		a.Log.Warn("messages cannot wait on disk while the sink is away: those that do not fit into the queue are dropped", "err", err,

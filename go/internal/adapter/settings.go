@@ -54,7 +54,7 @@ func Load(cfg *config.Config) ([]Settings, error) {
 }
 
 func load(cfg *config.Config, name string) (Settings, error) {
-	keys := keys{cfg, name}
+	keys := keys{cfg, name, map[string]bool{}}
 	key, wrong := keys.key, keys.wrong
 	kind := keys.text("type")
 	sink, ok := sinkTypes[kind]
@@ -86,7 +86,7 @@ func load(cfg *config.Config, name string) (Settings, error) {
 		a.Kind = Requests
 	case string(Replies):
 	default: // anything else is reply, by protocol section 13
-		s.Warnings = append(s.Warnings, fmt.Sprintf("%s: %q is taken for reply", key("ingest.protocol"), p))
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%s%s: %q is taken for reply", keys.place("ingest.protocol"), key("ingest.protocol"), p))
 	}
 	if a.DeadLetters == "" {
 		a.DeadLetters = "choria.adapter." + name + ".dead_letters"
@@ -124,6 +124,9 @@ func load(cfg *config.Config, name string) (Settings, error) {
 	var err error
 	if s.open, err = sink.load(keys, &s); err != nil {
 		return Settings{}, err
+	}
+	for _, name := range keys.ignored() {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%s%s is ignored: it means nothing to an adapter of type %s, as it is set up", keys.place(name), key(name), kind))
 	}
 	// What is published must not come in again.
 	if matches(a.Subject, a.DeadLetters) {

@@ -1,6 +1,9 @@
 package adapter
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +53,44 @@ func TestLoad(t *testing.T) {
 		if tt.settings != nil && (got[0].Topic != "js.in.%s" || strings.Join(got[0].Servers, " ") != "nats://a:1 tls://b:2") {
 			t.Errorf("%q: %+v", tt.settings, got[0])
 		}
+	}
+}
+
+// TestIgnored warns of what was set for another type of sink, or needs another setting.
+func TestIgnored(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "broker.conf")
+	const p = "plugin.choria.adapter.inv."
+	text := strings.Join([]string{
+		"plugin.choria.adapters = inv", p + "type = kafka", p + "ingest.topic = in", p + "stream.servers = k1:9092",
+		p + "stream.urls = http://x:1", p + "stream.tls.ca = /tmp/ca.pem", p + "queue_len = 5", "plugin.choria.adapter.other.stream.urls = http://x:1",
+	}, "\n")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	load := func() ([]Settings, error) {
+		cfg, err := config.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Load(cfg)
+	}
+	all, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		file + ":6: " + p + "stream.tls.ca is ignored: it means nothing to an adapter of type kafka, as it is set up",
+		file + ":5: " + p + "stream.urls is ignored: it means nothing to an adapter of type kafka, as it is set up",
+	}
+	if got := all[0].Warnings; !slices.Equal(got, want) {
+		t.Errorf("warnings %q; want %q", got, want)
+	}
+	// What is missing is missing in a file.
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, p+"stream.servers", "#")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(); err == nil || !strings.HasPrefix(err.Error(), `adapter "inv": `+file+": "+p+"stream.servers: is not set") {
+		t.Errorf("error %v", err)
 	}
 }
 

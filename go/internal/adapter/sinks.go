@@ -43,10 +43,28 @@ func sinkNames() string { return strings.Join(slices.Sorted(maps.Keys(sinkTypes)
 type keys struct {
 	cfg     *config.Config
 	adapter string
+	asked   map[string]bool // which of them anybody has asked for
 }
 
 // key returns the whole name of a setting.
-func (k keys) key(name string) string { return "plugin.choria.adapter." + k.adapter + "." + name }
+func (k keys) key(name string) string {
+	k.asked[name] = true
+	return k.prefix() + name
+}
+
+func (k keys) prefix() string { return "plugin.choria.adapter." + k.adapter + "." }
+
+// ignored returns those that were set and that nobody has asked for: they are of other types.
+func (k keys) ignored() []string {
+	var all []string
+	for name := range k.cfg.Section(k.prefix()) {
+		if _, _, known := k.cfg.Value(k.prefix() + name); known && !k.asked[name] {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
 
 func (k keys) text(name string) string { return k.cfg.Text(k.key(name)) }
 
@@ -62,10 +80,18 @@ func (k keys) list(name string) []string {
 
 // wrong says where the setting stands that err is about.
 func (k keys) wrong(name string, err error) error {
+	return fmt.Errorf("%s%s: %w", k.place(name), k.key(name), err)
+}
+
+// place returns where a setting stands, or would have to, as the start of a message.
+func (k keys) place(name string) string {
 	if _, src, ok := k.cfg.Raw(k.key(name)); ok && src.Line > 0 {
-		return fmt.Errorf("%s: %s: %w", src, k.key(name), err)
+		return src.String() + ": "
 	}
-	return fmt.Errorf("%s: %w", k.key(name), err)
+	if file := k.cfg.File(); file != "" {
+		return file + ": "
+	}
+	return ""
 }
 
 // brokers returns stream.servers as URLs of NATS.
