@@ -54,8 +54,8 @@ func BenchmarkRegistration(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	full := func() {
-		until(b, "all are there", func() bool { return broker.count() == n })
+	full := func(lost uint64) {
+		until(b, "all are there", func() bool { return broker.count() == n-int(lost) })
 		if err := broker.collected.Delete(limited(b), "SINK"); err != nil {
 			b.Fatal(err)
 		}
@@ -64,7 +64,7 @@ func BenchmarkRegistration(b *testing.B) {
 	var bare, tcp, pipelined time.Duration
 	var adaptedCPU [2]time.Duration
 	var bareCPU, tcpCPU time.Duration
-	var memory uint64
+	var memory, lost uint64
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range b.N {
@@ -72,25 +72,26 @@ func BenchmarkRegistration(b *testing.B) {
 		took, used := publishBare(b, documents, "", nats.InProcessServer(inProcess(broker.broker.InProcess)))
 		bare += took
 		bareCPU += used
-		full()
+		full(0)
 
 		fresh()
 		took, used = publishBare(b, documents, broker.url)
 		tcp += took
 		tcpCPU += used
-		full()
+		full(0)
 
 		fresh()
 		pipelined += publishSink(b, broker, documents)
-		full()
+		full(0)
 
 		for i, p := range []*Proof{template.Proof, nil} {
 			fresh()
-			took, used, heap := publishAdapter(b, broker, publisher, payloads, p)
+			took, used, heap, gone := publishAdapter(b, broker, publisher, payloads, p)
 			adapted[i] += took
 			adaptedCPU[i] += used
 			memory = max(memory, heap)
-			full()
+			lost += gone
+			full(gone)
 		}
 	}
 	total := float64(n * b.N)
@@ -108,6 +109,7 @@ func BenchmarkRegistration(b *testing.B) {
 	b.ReportMetric(float64(adaptedCPU[0].Microseconds())/total, "adapted-cpu-µs")
 	b.ReportMetric(float64(adaptedCPU[1].Microseconds())/total, "unverified-cpu-µs")
 	b.ReportMetric(float64(memory)/1e6, "heap-MB")
+	b.ReportMetric(float64(lost), "lost")
 }
 
 // processorTime returns what this process has used so far.
@@ -120,8 +122,8 @@ func processorTime(b *testing.B) time.Duration {
 }
 
 // publishAdapter runs an adapter until the sink has acknowledged what payloads hold. It returns how
-// long that took, the processor time, and the bytes on the heap.
-func publishAdapter(b *testing.B, broker *sinkBroker, publisher *transport.Conn, payloads [][]byte, p *Proof) (took, cpu time.Duration, heap uint64) {
+// long that took, the processor time, the bytes on the heap, and what was dropped or buried.
+func publishAdapter(b *testing.B, broker *sinkBroker, publisher *transport.Conn, payloads [][]byte, p *Proof) (took, cpu time.Duration, heap, lost uint64) {
 	a := newAdapter("", "")
 	a.Kind, a.Proof, a.Workers, a.OutputWorkers = Requests, p, 0, 0
 	a.Ingest = transport.Options{InProcess: broker.broker.InProcess}
@@ -148,12 +150,21 @@ func publishAdapter(b *testing.B, broker *sinkBroker, publisher *transport.Conn,
 		for _, o := range outputs {
 			sum += o.published.Value()
 		}
+		for _, reason := range []string{overflow, stopped, damaged, lostLetter} {
+			sum += a.tally.dropped(reason).Value() // which the caller hears of
+		}
 		return sum == uint64(len(payloads))
 	})
 	took, cpu = time.Since(begin), processorTime(b)-used
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return took, cpu, m.HeapInuse
+	for _, reason := range []string{overflow, stopped, damaged, lostLetter} {
+		lost += a.tally.dropped(reason).Value()
+	}
+	for _, kind := range []string{malformed, unproven, expired, badSender, sinkRefuse} {
+		lost += a.tally.deadLetters(kind).Value()
+	}
+	return took, cpu, m.HeapInuse, lost
 }
 
 // registration is a request with 2 kB of compressed facts, as inventory_content makes it.

@@ -9,12 +9,8 @@ const hexDigits = "0123456789abcdef"
 func AppendString[T ~string | ~[]byte](dst []byte, text T) []byte {
 	dst = append(dst, '"')
 	from := 0
-	for i := 0; i < len(text); {
+	for i := plain(text, 0); i < len(text); i = plain(text, i) {
 		c := text[i]
-		if c >= 0x20 && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
 		if c >= utf8.RuneSelf {
 			// A character is at most four bytes; converting more would copy the rest each time.
 			r, n := utf8.DecodeRuneInString(string(text[i:min(i+utf8.UTFMax, len(text))]))

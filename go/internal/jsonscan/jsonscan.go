@@ -221,7 +221,7 @@ func (s *Scanner) Bytes() ([]byte, error) {
 
 // plain returns the index of the first byte at or after i that does not stand for itself in a
 // string: a quote, a backslash, a control character or the start of what may be no UTF-8.
-func plain(data []byte, i int) int {
+func plain[T ~string | ~[]byte](data T, i int) int {
 	const ones = 0x0101010101010101
 	for ; i+8 <= len(data); i += 8 {
 		w := uint64(data[i]) | uint64(data[i+1])<<8 | uint64(data[i+2])<<16 | uint64(data[i+3])<<24 |
