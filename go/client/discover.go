@@ -218,12 +218,17 @@ type Pong struct {
 	Took   time.Duration // since the request was handed to the broker
 }
 
-// Ping sends a discovery request and yields each answer as it arrives, until d.Timeout or, when
-// expect is not zero, until that many have answered. Each node is yielded once.
+// Ping sends a discovery request and yields each answer as it arrives, until d.Timeout, and on for as long as
+// answers still come; or, when expect is not zero, until that many have answered. Each node is yielded once. With
+// d.Fixed d.Timeout ends it in any case.
 func (c *Client) Ping(ctx context.Context, d Discovery, expect int) iter.Seq2[Pong, error] {
 	return func(yield func(Pong, error) bool) {
 		going := true
-		err := c.ping(ctx, d, nil, expect, func(p Pong) bool {
+		var w *window
+		if !d.Fixed {
+			w = &window{least: c.discoveryTimeout(d.Timeout)}
+		}
+		err := c.ping(ctx, d, w, expect, func(p Pong) bool {
 			going = yield(p, nil)
 			return going
 		})

@@ -7,6 +7,7 @@ import "time"
 // other, in a slow one the first answer and the gaps between answers are slow too.
 type window struct {
 	floor  time.Duration // the shortest quiet time that ends it; zero means windowFloor
+	least  time.Duration // after start, before which it does not end
 	start  time.Time
 	last   time.Time     // when the latest answer came; zero before the first
 	widest time.Duration // the longest of the wait for the first answer and the gaps after it
@@ -46,5 +47,9 @@ func (w *window) end() (time.Time, bool) {
 	if w.last.IsZero() {
 		return time.Time{}, false
 	}
-	return w.last.Add(max(windowFloor, w.floor, windowFactor*w.widest, w.last.Sub(w.start)/windowShare)), true
+	end := w.last.Add(max(windowFloor, w.floor, windowFactor*w.widest, w.last.Sub(w.start)/windowShare))
+	if least := w.start.Add(w.least); end.Before(least) {
+		end = least
+	}
+	return end, true
 }

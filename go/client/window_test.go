@@ -16,20 +16,23 @@ func TestWindow(t *testing.T) {
 	tests := []struct {
 		name    string
 		floor   int   // milliseconds
+		least   int   // milliseconds
 		answers []int // milliseconds after the start
 		end     int   // -1: open
 	}{
-		{"nobody", 0, nil, -1},
-		{"quick network", 0, []int{8, 10, 15}, 315},
-		{"nodes that have to load something", 3000, []int{8, 10, 15}, 3015},
-		{"slow first answer", 0, []int{200, 210}, 210 + 800},
-		{"a gap counts as much as the first answer", 0, []int{10, 160, 170}, 170 + 600},
-		{"answers that take long", 0, []int{100, 200, 300, 400, 500, 600, 700, 800, 900, 1000, 1100, 1200, 1300, 1400, 1500, 1600, 1700, 1800, 1900, 2000}, 2000 + 500},
-		{"a window never shrinks", 0, []int{500, 501, 502, 503}, 503 + 2000},
+		{"nobody", 0, 0, nil, -1},
+		{"quick network", 0, 0, []int{8, 10, 15}, 315},
+		{"nodes that have to load something", 3000, 0, []int{8, 10, 15}, 3015},
+		{"slow first answer", 0, 0, []int{200, 210}, 210 + 800},
+		{"a gap counts as much as the first answer", 0, 0, []int{10, 160, 170}, 170 + 600},
+		{"answers that take long", 0, 0, []int{100, 200, 300, 400, 500, 600, 700, 800, 900, 1000, 1100, 1200, 1300, 1400, 1500, 1600, 1700, 1800, 1900, 2000}, 2000 + 500},
+		{"a window never shrinks", 0, 0, []int{500, 501, 502, 503}, 503 + 2000},
+		{"a ping of a quick network", 0, 2000, []int{8, 10, 15}, 2000},
+		{"a ping whose answers have not dried up", 0, 2000, []int{100, 500, 1000, 1500, 1990}, 1990 + 2000},
 	}
 	for _, tt := range tests {
 		start := time.Unix(1000, 0)
-		w := window{floor: ms(tt.floor), start: start}
+		w := window{floor: ms(tt.floor), least: ms(tt.least), start: start}
 		for _, at := range tt.answers {
 			w.answer(start.Add(ms(at)))
 		}

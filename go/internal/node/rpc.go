@@ -98,8 +98,10 @@ func (n *Node) answer(ctx context.Context, s *service, e *exchange) []byte {
 		named.Action, named.Data = action, s.masked(req)
 		return n.authorize(s, &named, s.name, req.Action)
 	}
+	waited, node := !e.clock.deadline.IsZero(), ctx
 	ctx = e.start(ctx, s)
-	if ctx.Err() != nil {
+	// The time of one that begins now cannot be over, even if the processor was given to others meanwhile.
+	if node.Err() != nil || waited && ctx.Err() != nil {
 		return rpcError(req.Action, agent.Aborted, n.ended(s)) // it has waited for too long
 	}
 	if n.log.Enabled(ctx, slog.LevelDebug) { // boxing what is then not logged costs allocations
