@@ -161,6 +161,7 @@ module MCollective
         check "Fixnum", [Fixnum, Bignum, 7.is_a?(Fixnum)], [Integer, Integer, true]
         check "=~", [7 =~ /7/, true =~ /t/, nil =~ /n/, "seven" =~ /v/], [nil, nil, nil, 2]
         check "taint", ["text".untaint, "text".taint.to_s, "text".tainted?], ["text", "text", false]
+        require "uri"
         check "URI", [URI.escape("a b"), URI.unescape("a%20b"), URI.encode("a b"), URI.parse("http://x/").host], ["a%20b", "a b", "a%20b", "x"]
         check "in_groups_of", [1, 2, 3, 4, 5].in_groups_of(2), [[1, 2], [3, 4], [5, nil]]
         groups = []
