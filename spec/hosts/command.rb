@@ -15,11 +15,11 @@ end
 module Wait
   PATIENCE = 180
 
-  # The first value of the block that is one. After PATIENCE seconds it raises, with what the program says.
-  def self.for(what, detail = -> { '' })
-    deadline = now + PATIENCE
+  # The first value of the block that is one. After so many seconds it raises, with what the program says.
+  def self.for(what, detail = -> { '' }, patience: PATIENCE)
+    deadline = now + patience
     until (value = yield)
-      raise "waited #{PATIENCE} s for #{what}: #{detail.call}" if now > deadline
+      raise "waited #{patience} s for #{what}: #{detail.call}" if now > deadline
 
       sleep 0.2
     end
