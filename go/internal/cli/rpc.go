@@ -16,6 +16,7 @@ import (
 	"choria.io/choria/go/agent"
 	"choria.io/choria/go/client"
 	"choria.io/choria/go/ddl"
+	"choria.io/choria/go/internal/transport"
 )
 
 // An rpcCommand is one run of the command rpc.
@@ -178,6 +179,9 @@ func (c *rpcCommand) check() error {
 	}
 	if err := (client.Limit{Count: c.limit}).Check(); err != nil {
 		return &exit{exitValue, fmt.Errorf("--%w", err)}
+	}
+	if c.replyTo != "" && !transport.ValidSubject(c.replyTo) {
+		return badValue("--reply-to", c.replyTo, errors.New("want words between dots, without spaces and wildcards"))
 	}
 	_, err := batchSize(c.batch, 1)
 	return err
