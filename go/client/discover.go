@@ -162,10 +162,9 @@ func (c *Client) discoveryTimeout(d time.Duration) time.Duration {
 }
 
 // fixed reports whether the configuration asks for the whole discovery timeout, by switching the
-// sliding window off in so many words.
+// sliding window off.
 func (c *Client) fixed() bool {
-	_, src, ok := c.cfg.Raw("plugin.choria.discovery.broadcast.windowed_timeout")
-	return ok && src.File != "" && !c.cfg.WindowedTimeout
+	return !c.cfg.WindowedTimeout
 }
 
 // dataLoading is what a node may take to load a data plugin that it is asked for the first time: those in

@@ -50,6 +50,9 @@ type Request struct {
 	// wildcards, and in a federation is one that federation brokers carry replies to.
 	ReplyTo string
 
+	// NoReplies sends the request and listens for no replies; there are none to iterate then.
+	NoReplies bool
+
 	// OnBatch, when set, is called before each batch is sent, counted from 1.
 	OnBatch func(batch, batches, nodes int)
 }
@@ -79,7 +82,7 @@ func (c *Client) Start(ctx context.Context, r Request) (*Run, error) {
 		return nil, err
 	}
 	run.stats.Start = time.Now()
-	if r.ReplyTo != "" {
+	if r.ReplyTo != "" || r.NoReplies {
 		if err := run.sendAll(ctx); err != nil {
 			return nil, err
 		}

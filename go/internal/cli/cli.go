@@ -34,6 +34,8 @@ type env struct {
 	config      string // --config
 	federations string // --federations
 	debug       bool   // --debug
+
+	connectTimeout seconds // --connection-timeout; zero: as configured
 }
 
 // Exit statuses that scripts may rely on. Those of playbook run and lab run are their own.
@@ -84,6 +86,7 @@ func commands() []func(*env, *kingpin.Application) {
 		addPing,
 		addRPC,
 		addFind,
+		addDescribeFilter,
 		addFacts,
 		addInventory,
 		addPlugin,

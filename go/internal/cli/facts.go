@@ -42,6 +42,7 @@ Exit status: as of %[1]s rpc.
 `, e.name))
 	cmd.Arg("fact", "Name of the fact").Required().StringVar(&c.fact)
 	c.discoveryFlags.add(cmd)
+	c.addConnection(cmd)
 	cmd.Flag("table", "As a table").Short('t').BoolVar(&c.asTable)
 	cmd.Flag("json", "As JSON").Short('j').BoolVar(&c.asJSON)
 	cmd.Flag("show-nodes", "List the nodes that have each value").Short('n').BoolVar(&c.list)

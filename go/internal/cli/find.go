@@ -34,6 +34,7 @@ Exit status:
   1  an error, or no nodes were found
 `, e.name))
 	c.discoveryFlags.add(cmd)
+	c.addConnection(cmd)
 	cmd.Flag("json", "A JSON array").Short('j').BoolVar(&c.asJSON)
 	cmd.Flag("verbose", "Tell how they were found").Short('v').BoolVar(&c.verbose)
 	cmd.Flag("silent", "Only the names, whatever else is asked for").BoolVar(&c.silent)

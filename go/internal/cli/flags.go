@@ -132,6 +132,14 @@ func (d *discoveryFlags) add(cmd *kingpin.CmdClause) {
 	cmd.Flag("discovery-window", "End a discovery when answers have dried up, which is the default; --no-discovery-window waits the whole time").Default("true").SetValue(&d.window)
 }
 
+// addConnection adds the flags of old clients that concern the connection.
+func (e *env) addConnection(cmd *kingpin.CmdClause) {
+	cmd.Flag("connection-timeout", "How long one attempt to connect to a broker may take").PlaceHolder("SECONDS").SetValue(&e.connectTimeout)
+	var ignored seconds
+	cmd.Flag("publish_timeout", "Accepted and not needed: requests are sent as fast as the broker takes them").PlaceHolder("SECONDS").SetValue(&ignored)
+	cmd.Flag("threaded", "Accepted and always so: replies are received while requests are sent").Bool()
+}
+
 // discovery returns what the flags say, for nodes that have agent.
 func (d *discoveryFlags) discovery(agent string) (client.Discovery, error) {
 	f, err := d.filter()

@@ -57,7 +57,7 @@ func (c *rpcCommand) format() (format, error) {
 	}
 	var f format
 	switch {
-	case c.replyTo != "":
+	case c.replyTo != "" || c.noResults:
 		return &quiet{}, nil
 	case c.asLines:
 		f = &linesFormat{enc: json.NewEncoder(c.stdout)}

@@ -20,12 +20,18 @@ type textFormat struct {
 }
 
 func (f *textFormat) discovering() {
+	if f.cmd.quietly {
+		return
+	}
 	f.console.printf("Discovering nodes using the %s method .... ", f.method)
 	f.unfinished = true
 }
 
 // found ends the line that discovering began, and shows what happens next.
 func (f *textFormat) found() error {
+	if f.cmd.quietly {
+		return nil
+	}
 	f.console.printf("%d\n\n", f.discovered)
 	f.unfinished = false
 	if f.discovered == 0 {

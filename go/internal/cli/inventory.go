@@ -42,6 +42,7 @@ Exit status:
 `, e.name))
 	cmd.Arg("node", "Identity of the node").StringVar(&c.node)
 	c.discoveryFlags.add(cmd)
+	c.addConnection(cmd)
 	cmd.Flag("collectives", "Report the collectives of all nodes instead").BoolVar(&c.collectives)
 	cmd.Flag("lc", "").Hidden().BoolVar(&c.collectives)
 	cmd.Flag("list-collectives", "").Hidden().BoolVar(&c.collectives)

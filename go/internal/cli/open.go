@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"time"
+
 	"choria.io/choria/go/client"
 	"choria.io/choria/go/internal/config"
 )
@@ -8,8 +10,12 @@ import (
 // open opens the client that the flags describe.
 func (e *env) open() (*client.Client, error) {
 	o := client.Options{Config: e.config, Log: e.log(), Stdin: e}
+	o.Set = map[string]string{}
 	if e.federations != "" {
-		o.Set = map[string]string{"plugin.choria.federation.collectives": e.federations}
+		o.Set["plugin.choria.federation.collectives"] = e.federations
+	}
+	if e.connectTimeout > 0 {
+		o.Set["plugin.choria.network.connect_timeout"] = time.Duration(e.connectTimeout).String()
 	}
 	return client.Open(e.ctx, o)
 }

@@ -37,6 +37,7 @@ Exit status:
   1  an error, nobody answered, or fewer than --expect
 `, e.name))
 	c.filterFlags.add(cmd)
+	c.addConnection(cmd)
 	cmd.Flag("silent", "Only the statistics").BoolVar(&c.silent)
 	cmd.Flag("names", "Only the names").BoolVar(&c.names)
 	cmd.Flag("expect", "End when so many nodes have answered").PlaceHolder("N").IntVar(&c.expect)

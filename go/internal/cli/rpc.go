@@ -24,6 +24,8 @@ type rpcCommand struct {
 	*env
 	discoveryFlags
 
+	words  [2]string // the first two arguments, which are inputs when flags name agent or action
+	more   []string  // inputs that flags give
 	agent  string
 	action string
 	inputs []string
@@ -36,7 +38,9 @@ type rpcCommand struct {
 	timeout    seconds
 	ttl        seconds
 	replyTo    string
+	noResults  bool
 
+	quietly    bool
 	verbose    bool
 	noProgress bool
 	display    string
@@ -73,9 +77,13 @@ Exit status:
      nothing was sent
   3  none of the nodes that were asked answered
 `, e.name))
-	cmd.Arg("agent", "Agent").Required().StringVar(&c.agent)
-	cmd.Arg("action", "Action").Required().StringVar(&c.action)
+	cmd.Arg("agent", "Agent").StringVar(&c.words[0])
+	cmd.Arg("action", "Action").StringVar(&c.words[1])
 	cmd.Arg("inputs", "Inputs of the action, name=value").StringsVar(&c.inputs)
+	cmd.Flag("agent", "The agent, in place of the first argument").Short('a').PlaceHolder("AGENT").StringVar(&c.agent)
+	cmd.Flag("action", "The action, in place of the next argument").PlaceHolder("ACTION").StringVar(&c.action)
+	cmd.Flag("arg", "An input, as among the arguments (repeatable)").PlaceHolder("NAME=VALUE").StringsVar(&c.more)
+	cmd.Flag("argument", "").Hidden().StringsVar(&c.more)
 
 	c.discoveryFlags.add(cmd)
 	cmd.Flag("limit", "Ask only so many of the nodes found, or so many percent of them").PlaceHolder("N|N%").StringVar(&c.limit)
@@ -89,7 +97,12 @@ Exit status:
 	cmd.Flag("ttl", "How long after it was made nodes may start the request").PlaceHolder("SECONDS").SetValue(&c.ttl)
 	cmd.Flag("reply-to", "Have the nodes reply to this subject; prints the request id and does not wait").Short('r').PlaceHolder("SUBJECT").StringVar(&c.replyTo)
 
+	cmd.Flag("no-results", "Send the request, print its id, and neither wait for replies nor show any").BoolVar(&c.noResults)
+	cmd.Flag("nr", "").Hidden().BoolVar(&c.noResults)
+	c.addConnection(cmd)
+
 	cmd.Flag("verbose", "Show whole replies and all statistics").Short('v').BoolVar(&c.verbose)
+	cmd.Flag("quiet", "Show only replies, summaries and the last line, not what is going on").Short('q').BoolVar(&c.quietly)
 	cmd.Flag("display", "Which replies to show: ok, failed, all or none; otherwise what the action says").PlaceHolder("WHICH").EnumVar(&c.display, "ok", "failed", "all", "none")
 	cmd.Flag("json", "One JSON document").Short('j').BoolVar(&c.asJSON)
 	cmd.Flag("jsonl", "A JSON document a line, as things happen").BoolVar(&c.asLines)
@@ -161,6 +174,9 @@ func (c *rpcCommand) run() error {
 	if err != nil {
 		return err
 	}
+	if err := c.name(); err != nil {
+		return p.failed(err)
+	}
 	if err := c.check(); err != nil {
 		return p.failed(err)
 	}
@@ -170,6 +186,25 @@ func (c *rpcCommand) run() error {
 	}
 	defer cl.Close()
 	return p.failed(c.request(cl, p))
+}
+
+// name makes agent, action and inputs of what arguments and flags say.
+func (c *rpcCommand) name() error {
+	words := append(slices.DeleteFunc(c.words[:], func(w string) bool { return w == "" }), c.inputs...)
+	for _, part := range []struct {
+		what   string
+		target *string
+	}{{"agent", &c.agent}, {"action", &c.action}} {
+		if *part.target != "" {
+			continue
+		}
+		if len(words) == 0 {
+			return withHint(fmt.Errorf("required argument '%s' not provided", part.what), "run %s rpc --help", c.env.name)
+		}
+		*part.target, words = words[0], words[1:]
+	}
+	c.inputs = append(words, c.more...)
+	return nil
 }
 
 // check refuses options that are no good before anybody is asked for anything.
@@ -212,7 +247,7 @@ func (c *rpcCommand) request(cl *client.Client, p format) (err error) {
 	}
 	r.Agent, r.Action, r.Data = c.agent, c.action, a.inputs
 	r.Timeout, r.TTL, r.BatchSleep = time.Duration(c.timeout), time.Duration(c.ttl), time.Duration(c.batchSleep)
-	r.ReplyTo = c.replyTo
+	r.ReplyTo, r.NoReplies = c.replyTo, c.noResults
 	if r.Timeout == 0 {
 		// A longer discovery means a slow network, in which replies take as long.
 		r.Timeout = c.patience(cl) + a.agent.Timeout()
@@ -221,7 +256,7 @@ func (c *rpcCommand) request(cl *client.Client, p format) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.replyTo != "" {
+	if c.replyTo != "" || c.noResults {
 		fmt.Fprintln(out, run.ID())
 		return nil
 	}

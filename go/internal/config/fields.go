@@ -109,7 +109,7 @@ type Config struct {
 	DiscoveryMethod          string        `key:"default_discovery_method" enum:"mc broadcast puppetdb choria external inventory" default:"mc" scope:"C" doc:"Where the nodes that a request goes to are found"`
 	DiscoveryOptions         []string      `key:"default_discovery_options" type:"repeat" scope:"C" doc:"Options of the discovery method as key=value; a line adds one"`
 	DiscoveryTimeout         time.Duration `key:"discovery_timeout" default:"2" scope:"C" doc:"How long replies to a discovery are waited for"`
-	WindowedTimeout          bool          `key:"plugin.choria.discovery.broadcast.windowed_timeout" default:"false" scope:"C" doc:"End a discovery 300 ms after the last reply"`
+	WindowedTimeout          bool          `key:"plugin.choria.discovery.broadcast.windowed_timeout" default:"true" scope:"C" doc:"End a discovery when replies have dried up, 300 ms after the last one; false waits the whole discovery timeout"`
 	ExternalDiscoveryCommand string        `key:"plugin.choria.discovery.external.command" scope:"C" doc:"Program, with arguments, of the discovery method external"`
 	InventorySource          string        `key:"plugin.choria.discovery.inventory.source" type:"path" scope:"C" doc:"File of the discovery method inventory"`
 	LimitMethod              string        `key:"rpclimitmethod" enum:"first random" default:"first" scope:"C" doc:"Which nodes are taken when a request is limited to some"`

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -128,7 +129,7 @@ func New(o Options) (*Identity, error) {
 // warnAboutName tells why nodes are going to ignore all requests, which they do without a word.
 func (i *Identity) warnAboutName(file string) {
 	leaf := i.own.get().cert.Leaf
-	names := certNames(leaf)
+	names := slices.Compact(slices.Sorted(slices.Values(certNames(leaf)))) // the common name is mostly among the others
 	if i.trust.privileged.matchAny(names) {
 		return
 	}
