@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,8 @@ type filterFlags struct {
 	combined   []string
 	compound   string
 	collective string
+
+	method string // how nodes are found: others than the network have languages of their own
 }
 
 func (f *filterFlags) add(cmd *kingpin.CmdClause) {
@@ -48,8 +51,11 @@ func (f *filterFlags) given() bool {
 // filter returns what the flags say.
 func (f *filterFlags) filter() (filter.Filter, error) {
 	out := filter.Filter{Class: f.classes, Agent: f.agents, Identity: f.identities}
-	if err := f.check(); err != nil {
-		return filter.Filter{}, err
+	ours := slices.Contains([]string{"", "mc", client.Broadcast, "inventory"}, f.method)
+	if ours {
+		if err := f.check(); err != nil {
+			return filter.Filter{}, err
+		}
 	}
 	facts := f.facts
 	for _, words := range f.combined {
@@ -70,7 +76,7 @@ func (f *filterFlags) filter() (filter.Filter, error) {
 		if err != nil {
 			return filter.Filter{}, &exit{exitValue, fmt.Errorf("%s: %w", option, err)} // which names the value
 		}
-		if err := fact.Check(); err != nil {
+		if err := fact.Check(); ours && err != nil {
 			return filter.Filter{}, badValue(option, text, err)
 		}
 		out.Fact = append(out.Fact, fact)
@@ -113,7 +119,6 @@ func badValue(option, value string, err error) error {
 // discoveryFlags are the flags that say how nodes are found.
 type discoveryFlags struct {
 	filterFlags
-	method  string
 	options []string
 	nodes   string
 	timeout seconds
