@@ -142,7 +142,11 @@ func TestPuppetTypes(t *testing.T) {
   action("go") do
     require "puppet"
     known = []
-    ::Puppet::Type.eachtype { |type| known << type.name.to_s }
+    begin
+      ::Puppet::Type.eachtype { |type| known << type.name.to_s }
+    rescue NoMethodError
+      nil # Puppet 5 does that while it has no type at all
+    end
     reply[:known] = known.include?("notify")
     reply[:path] = ::Puppet::Type.type(:notify).new(:name => "x").path
     reply[:ppid] = Process.ppid
@@ -150,9 +154,9 @@ func TestPuppetTypes(t *testing.T) {
 end; end; end`,
 	})
 	r := newRig(t, lib)
-	_, _, first := r.answer("typed", "go", "{}")
+	_, message, first := r.answer("typed", "go", "{}")
 	_, _, second := r.answer("typed", "go", "{}")
 	if first["known"] != false || second["known"] != true || first["path"] != "/Notify[x]" || second["path"] != "/Notify[x]" || first["ppid"] != second["ppid"] {
-		t.Errorf("%v, then %v; want the type to be known the second time", first, second)
+		t.Errorf("%v (%s), then %v; want the type to be known the second time\n%s", first, message, second, r.log)
 	}
 }

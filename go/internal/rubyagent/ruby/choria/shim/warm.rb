@@ -128,7 +128,7 @@ module Choria
       # Puppet loads its types, which takes longer than all the rest of it, without requiring them.
       def teach_types
         ::Puppet::Type.eachtype { |type| teach("#{TYPE}#{type.name}") } if defined?(::Puppet::Type)
-      rescue StandardError => e
+      rescue StandardError => e # as NoMethodError of Puppet 5 while it has no type at all
         MCollective::Log.debug("Types of Puppet: #{e.class}: #{e}")
       end
 
