@@ -6,6 +6,7 @@
 package adapter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,6 +77,10 @@ type Adapter struct {
 	// SpillDir is the directory that messages wait in while the sink does not take them. Empty means
 	// that only those wait that fit into the queue.
 	SpillDir string
+
+	// SpillSetting names the setting that SpillDir comes from, and where it stands, for errors. Empty
+	// means the key alone.
+	SpillSetting string
 
 	// SpillOptional says that the adapter runs without SpillDir, with a warning, when that cannot be used.
 	SpillOptional bool
@@ -195,7 +200,8 @@ func (a *Adapter) openSpill() error {
 	}
 	switch {
 	case err != nil && a.SpillDir != "" && !a.SpillOptional:
-		return fmt.Errorf("adapter %q: plugin.choria.adapter.%s.spill.directory: %w", a.Name, a.Name, err)
+		setting := cmp.Or(a.SpillSetting, "plugin.choria.adapter."+a.Name+".spill.directory")
+		return fmt.Errorf("adapter %q: %s: %w", a.Name, setting, err)
 	case err != nil:
 		a.spill = nil
 		a.Log.Warn("messages cannot wait on disk while the sink is away: those that do not fit into the queue are dropped", "err", err,

@@ -44,7 +44,7 @@ func Load(cfg *config.Config) ([]Settings, error) {
 		}
 		if dir := s.Adapter.SpillDir; dir != "" {
 			if other := spills[dir]; other != "" {
-				return nil, fmt.Errorf("adapter %q: plugin.choria.adapter.%s.spill.directory: %s is that of adapter %q", name, name, dir, other)
+				return nil, fmt.Errorf("adapter %q: %s: %s is that of adapter %q", name, s.Adapter.SpillSetting, dir, other)
 			}
 			spills[dir] = name
 		}
@@ -94,6 +94,7 @@ func load(cfg *config.Config, name string) (Settings, error) {
 	if s.Topic == "" {
 		s.Topic = name
 	}
+	a.SpillSetting = keys.place("spill.directory") + key("spill.directory")
 	if a.SpillDir == "" {
 		dir := cfg.StreamStore
 		if dir == "" {

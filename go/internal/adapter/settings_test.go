@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -125,6 +126,41 @@ func TestSpillDirectory(t *testing.T) {
 		if a := got[0].Adapter; a.SpillDir != tt.want || a.SpillOptional != tt.optional {
 			t.Errorf("%+v: %s, optional %v", tt, a.SpillDir, a.SpillOptional)
 		}
+	}
+}
+
+// TestSpillError says in which line the directory stands that cannot be used, or is used already.
+func TestSpillError(t *testing.T) {
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "broker.conf")
+	load := func(lines ...string) ([]Settings, error) {
+		if err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := config.Load(conf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Load(cfg)
+	}
+	all, err := load("identity = b1", "plugin.choria.adapters = inv", "plugin.choria.adapter.inv.type = jetstream",
+		"plugin.choria.adapter.inv.ingest.topic = in", "plugin.choria.adapter.inv.spill.directory = "+conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := all[0].Adapter
+	a.Open = func(int) (Sink, error) { return nil, errors.New("not to be reached") }
+	want := `adapter "inv": ` + conf + ":5: plugin.choria.adapter.inv.spill.directory: spill: mkdir " + conf + ": not a directory"
+	if err := a.Run(t.Context()); err == nil || err.Error() != want {
+		t.Errorf("error %v; want %s", err, want)
+	}
+
+	_, err = load("plugin.choria.adapters = a,b", "plugin.choria.adapter.a.type = jetstream", "plugin.choria.adapter.b.type = jetstream",
+		"plugin.choria.adapter.a.ingest.topic = in", "plugin.choria.adapter.b.ingest.topic = in",
+		"plugin.choria.adapter.a.spill.directory = "+dir, "plugin.choria.adapter.b.spill.directory = "+dir)
+	want = `adapter "b": ` + conf + ":7: plugin.choria.adapter.b.spill.directory: " + dir + ` is that of adapter "a"`
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v; want %s", err, want)
 	}
 }
 

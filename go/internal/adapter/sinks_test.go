@@ -190,6 +190,8 @@ func TestSinkSettings(t *testing.T) {
 		{[]string{"type", "nats_stream"}, p + "stream.clusterid: is not set"},
 		{[]string{"type", "nats_stream", "stream.clusterid", "c"}, p + "stream.servers: is not set"},
 		{[]string{"type", "nats_stream", "stream.clusterid", "c", "stream.servers", "a:1", "stream.topic", "x.%s.>"}, p + `stream.topic: "x.%s.>": not a subject`},
+		{[]string{"type", "nats_stream", "stream.clusterid", "c", "stream.servers", "a:1", "stream.user", "u"}, p + "stream.password_file: is not set, and stream.user is"},
+		{[]string{"type", "nats_stream", "stream.clusterid", "c", "stream.servers", "a:1", "stream.password_file", secret}, p + "stream.user: is not set, and stream.password_file is"},
 		{[]string{"type", "nats_stream", "stream.clusterid", "c", "stream.servers", "a:1"}, "the program choria-sink-stan is neither beside choria-broker nor in PATH"},
 		{[]string{"type", "jetstream", "stream.topic", "a b"}, p + `stream.topic: "a b": not a subject`},
 	} {

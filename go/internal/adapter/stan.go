@@ -54,6 +54,12 @@ func loadStan(k keys, s *Settings) (opener, error) {
 	if hello.Password, err = k.secret("stream.password_file"); err != nil {
 		return nil, err
 	}
+	switch {
+	case hello.User != "" && hello.Password == "":
+		return nil, k.wrong("stream.password_file", errors.New("is not set, and stream.user is"))
+	case hello.User == "" && hello.Password != "":
+		return nil, k.wrong("stream.user", errors.New("is not set, and stream.password_file is"))
+	}
 	if _, err := k.tls(); err != nil { // what is wrong with the files is better said now
 		return nil, err
 	}
