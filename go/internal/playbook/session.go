@@ -1,6 +1,7 @@
 package playbook
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,10 @@ const protocol = 1
 // unwind is how long a plan may take to end after it was interrupted.
 const unwind = 15 * time.Second
 
+// loading is how long a Ruby may take to load Puppet, unless a session says otherwise. It takes a second; what has not
+// done it by then, on the slowest of machines, is another program.
+const loading = 2 * time.Minute
+
 // A Target is something to validate: a playbook or a file.
 type Target struct {
 	Name string `json:"name"`           // as the user wrote it
@@ -47,6 +52,8 @@ type Session struct {
 	Streams func(context.Context) (*streams.Conn, error)
 
 	Cache string // where compiled Ruby code is kept, from CacheDir; empty: nowhere
+
+	Loading time.Duration // how long a Ruby may take to load Puppet until the next one is tried; 0 means two minutes
 
 	// Abort, closed, ends a plan that unwinds after an interrupt at once: what it has not cleaned up by then stays, but
 	// for its locks. Nil: only the context of Run ends it.
@@ -191,17 +198,22 @@ func (s *Session) readable() []Target {
 	return targets
 }
 
-// Ready waits until Puppet is loaded. A Ruby that cannot load it is followed by the next one.
+// Ready waits until Puppet is loaded. A Ruby that cannot load it, or does not in time, is followed by the next one.
 func (s *Session) Ready(ctx context.Context) (*Ready, error) {
 	for {
 		child := s.child
 		stop := context.AfterFunc(ctx, child.kill)
+		limit := cmp.Or(s.Loading, loading)
+		late := time.AfterFunc(limit, child.kill)
 		m, err := s.await(ctx)
 		if !stop() {
+			late.Stop()
 			return nil, ctx.Err()
 		}
 		var unusable struct{ Reason string }
 		switch {
+		case !late.Stop():
+			unusable.Reason = fmt.Sprintf("has not loaded Puppet in %.4g seconds", limit.Seconds())
 		case errors.Is(err, errEnded): // it may be no Ruby at all
 			unusable.Reason = err.Error()
 		case err != nil:

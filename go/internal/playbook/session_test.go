@@ -62,7 +62,7 @@ func newSession(t testing.TB, name string, n task.Network) (*playbook.Session, *
 	return s, out
 }
 
-// brokenModule writes a module whose plan does not parse, which could not stand among files that are checked.
+// brokenModule writes a module whose plans do not parse, which could not stand among files that are checked.
 func brokenModule(t testing.TB) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -70,8 +70,13 @@ func brokenModule(t testing.TB) (dir string) {
 	if err := os.MkdirAll(plans, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(plans, "init.pp"), []byte("plan broken () {\n  $x = [1\n}\n"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{
+		"init.pp":     "plan broken () {\n  $x = [1\n}\n",
+		"infinite.pp": "plan broken::infinite () {\n  $x = [\n    1, 1e400]\n}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(plans, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }
@@ -367,6 +372,7 @@ func TestNoSuchPlan(t *testing.T) {
 		{"demo::nope", "", 0},
 		{"nope", "", 0},
 		{"broken", "Syntax error at '}'", 3},
+		{"broken::infinite", "1e400 is too large a number", 3},
 		{"demo::wrong_name", "Unacceptable location. The name 'demo::other_name' is unacceptable in file", 1},
 	}
 	for _, tt := range tests {
@@ -510,9 +516,11 @@ func TestUnusableRuby(t *testing.T) {
 	script("ruby", "#!/bin/sh\necho '{\"method\":\"unusable\",\"params\":{\"reason\":\"cannot load such file -- puppet_pal\"}}' >&3\n")
 	t.Setenv("PATH", dir+":/bin")
 	t.Setenv(playbook.RubyVariable, "")
+	var limit time.Duration
 	start := func(ruby string) error {
 		t.Setenv(playbook.RubyVariable, ruby)
 		s, _ := newSession(t, "demo", nil)
+		s.Loading = limit
 		if err := s.Start(); err != nil {
 			return err
 		}
@@ -535,5 +543,10 @@ func TestUnusableRuby(t *testing.T) {
 	err = start(script("talks", "#!/bin/sh\necho nonsense >&3\n"))
 	if err == nil || !strings.Contains(err.Error(), "message of the Ruby process") {
 		t.Errorf("a Ruby that talks nonsense: %v", err)
+	}
+	limit = 10 * time.Millisecond
+	err = start(script("silent", "#!/bin/sh\nexec sleep 600\n"))
+	if !errors.As(err, &unusable) || err.Error() != "playbooks need Puppet: "+dir+"/silent: has not loaded Puppet in 0.01 seconds" {
+		t.Errorf("a Ruby that says nothing: %v", err)
 	}
 }

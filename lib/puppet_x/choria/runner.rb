@@ -52,6 +52,7 @@ module PuppetX
         require_relative 'failure'
         require_relative 'facts'
         require_relative 'positions'
+        require_relative 'numbers'
         require_relative 'ordinary'
         require_relative 'signature'
         Puppet.runtime[:facter] = Facts.new
@@ -74,6 +75,7 @@ module PuppetX
         Places.bundled = hello['bundled'].first
         Positions.track
         Ordinary.install
+        Numbers.install
         with_compiler(hello) { |modulepath| work(hello, modulepath) }
       end
 
