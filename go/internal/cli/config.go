@@ -144,16 +144,15 @@ func (c *configCommand) list(cfg *config.Config, scope string) error {
 			Settings []setting `json:"settings"`
 		}{cfg.File(), settings})
 	}
-	const most = 40 // what is wider does not push all others to the right
-	keys, values := 0, 0
+	// The value is last: it may be as wide as it likes and pushes nothing to the right.
+	keys, sources := 0, 0
 	for _, s := range settings {
 		keys = max(keys, utf8.RuneCountInString(printable(s.Key)))
-		if n := utf8.RuneCountInString(printable(s.text)); n <= most {
-			values = max(values, n)
-		}
+		sources = max(sources, utf8.RuneCountInString(printable(s.Source)))
 	}
 	for _, s := range settings {
-		fmt.Fprintf(c.stdout, "%s  %s  %s\n", pad(printable(s.Key), keys), pad(printable(s.text), values), printable(s.Source))
+		line := pad(printable(s.Key), keys) + "  " + pad(printable(s.Source), sources) + "  " + printable(s.text)
+		fmt.Fprintln(c.stdout, strings.TrimRight(line, " "))
 	}
 	return nil
 }

@@ -60,16 +60,16 @@ func TestConfigList(t *testing.T) {
 		t.Errorf("status %d, stderr %q, want %q", status, errs, want)
 	}
 	for _, want := range []string{
-		`identity +ops\.example\.net +CLIENT:1`,
-		`collectives +prod, dev +CLIENT:2`,
-		`main_collective +prod +default`,
-		`libdir +/opt/one:/opt/two +CLIENT:5`,
-		`loglvel +warn +CLIENT:6`,
-		`discovery_timeout +1m30s +CLIENT:7`,
-		`plugin\.nats\.pass +\(masked\) +CLIENT:3`,
-		`plugin\.choria\.middleware_hosts +nats://\(masked\)@a\.example\.net:4222 +CLIENT:4`,
-		`plugin\.choria\.srv_domain +example\.net +DIR/plugin\.d/choria\.cfg:1`,
-		`color +true +default`,
+		`identity +CLIENT:1 +ops\.example\.net`,
+		`collectives +CLIENT:2 +prod, dev`,
+		`main_collective +default +prod`,
+		`libdir +CLIENT:5 +/opt/one:/opt/two`,
+		`loglvel +CLIENT:6 +warn`,
+		`discovery_timeout +CLIENT:7 +1m30s`,
+		`plugin\.nats\.pass +CLIENT:3 +\(masked\)`,
+		`plugin\.choria\.middleware_hosts +CLIENT:4 +nats://\(masked\)@a\.example\.net:4222`,
+		`plugin\.choria\.srv_domain +DIR/plugin\.d/choria\.cfg:1 +example\.net`,
+		`color +default +true`,
 	} {
 		want = strings.ReplaceAll(strings.ReplaceAll(want, "CLIENT", regexp.QuoteMeta(client)), "DIR", regexp.QuoteMeta(dir))
 		if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(out) {
@@ -82,8 +82,29 @@ func TestConfigList(t *testing.T) {
 	if _, out, _ := runConfig(t, "-c", client, "--reveal"); strings.Count(out, "hunter2") != 2 {
 		t.Errorf("--reveal shows\n%s", out)
 	}
-	if _, out, _ := runConfig(t, "-c", client, "--all"); !regexp.MustCompile(`(?m)^plugin\.choria\.puppetdb_host +\(SRV records, then puppet\) +default$`).MatchString(out) {
+	if _, out, _ := runConfig(t, "-c", client, "--all"); !regexp.MustCompile(`(?m)^plugin\.choria\.puppetdb_host +default +\(SRV records, then puppet\)$`).MatchString(out) {
 		t.Errorf("--all shows\n%s", out)
+	}
+}
+
+// However wide a value or a source is, all values begin in the same column.
+func TestConfigColumns(t *testing.T) {
+	file := filepath.Join(configFiles(t), "wide.conf")
+	wide := "/" + strings.Repeat("x", 200)
+	if err := os.WriteFile(file, []byte("libdir = "+wide+"\nidentity = ops.example.net\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, out, _ := runConfig(t, "-c", file)
+	columns := map[int]bool{}
+	for _, value := range []string{wide, "ops.example.net", "true"} {
+		at := strings.Index(out, "  "+value+"\n")
+		if at < 0 {
+			t.Fatalf("no line ends with %s in\n%s", value, out)
+		}
+		columns[at-strings.LastIndex(out[:at], "\n")] = true
+	}
+	if len(columns) != 1 {
+		t.Errorf("values begin in columns %v of\n%s", columns, out)
 	}
 }
 
