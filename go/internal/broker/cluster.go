@@ -27,7 +27,7 @@ func (b *Broker) findPeers(ctx context.Context) error {
 	if port == 0 {
 		port = defaultPeerPort
 	}
-	routes, err := b.routes(peers, port)
+	routes, self, err := b.routes(peers, port)
 	if err != nil {
 		return err
 	}
@@ -36,6 +36,9 @@ func (b *Broker) findPeers(ctx context.Context) error {
 	c := &b.opts.Cluster
 	c.Host = b.cfg.ListenAddress
 	c.Port = port
+	// Brokers tell each other of all the others. By its name on the list each is known already; by its
+	// address it would be tried once more, and its certificate is not for that.
+	c.Advertise = self
 	c.NoAdvertise = true // clients know the brokers by configuration or DNS
 	c.Username = b.cfg.PeerUser
 	c.Password = b.cfg.PeerPassword
@@ -48,16 +51,19 @@ func (b *Broker) findPeers(ctx context.Context) error {
 	return nil
 }
 
-// routes returns the URLs of the other brokers. A list that all brokers share names this one too.
-func (b *Broker) routes(peers []string, port int) ([]*url.URL, error) {
+// routes returns the URLs of the other brokers. A list that all brokers share names this one too: self
+// is its name and port there, empty when it is not on the list by a name.
+func (b *Broker) routes(peers []string, port int) (routes []*url.URL, self string, err error) {
 	own := b.ownHosts()
-	var routes []*url.URL
 	for _, p := range peers {
 		u, err := url.Parse(p)
 		if err != nil {
-			return nil, errors.New("plugin.choria.network.peers: not a list of addresses") // checked before
+			return nil, "", errors.New("plugin.choria.network.peers: not a list of addresses") // checked before
 		}
 		if u.Port() == strconv.Itoa(port) && own[strings.ToLower(u.Hostname())] {
+			if name := u.Hostname(); net.ParseIP(name) == nil && name != "localhost" {
+				self = u.Host
+			}
 			continue
 		}
 		route := &url.URL{Scheme: "nats-route", Host: u.Host, User: u.User}
@@ -66,7 +72,7 @@ func (b *Broker) routes(peers []string, port int) ([]*url.URL, error) {
 		}
 		routes = append(routes, route)
 	}
-	return routes, nil
+	return routes, self, nil
 }
 
 // ownHosts returns the names and addresses of this machine. Another name of it among the peers does

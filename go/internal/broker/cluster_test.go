@@ -1,7 +1,9 @@
 package broker_test
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
@@ -139,6 +141,34 @@ func TestRoutesNeedThePassword(t *testing.T) {
 	until(t, "the other broker is refused", func() bool { return strings.Contains(logged.String(), "wrong user or password for a broker") })
 	if a.Peers() != 0 || b.Peers() != 0 {
 		t.Errorf("peers: %d and %d; want none", a.Peers(), b.Peers())
+	}
+}
+
+// TestNameInCluster is by what name brokers hear of a broker: the one that all have on their lists.
+func TestNameInCluster(t *testing.T) {
+	for _, tt := range []struct{ own, want string }{
+		{"b1.example.net", "b1.example.net"},
+		{"127.0.0.1", "127.0.0.1"},
+		{"localhost", "127.0.0.1"},
+		{"other.example.net", "127.0.0.1"}, // it listens there
+	} {
+		port := labtest.Port(t)
+		b, stop := member(t, "b1.example.net", port, []string{fmt.Sprintf("%s:%d", tt.own, port), "127.0.0.1:1"}, broker.Options{})
+		conn, err := net.Dial("tcp", b.PeerAddress())
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		conn.Close()
+		text, ok := strings.CutPrefix(line, "INFO ")
+		var info struct {
+			Host string `json:"host"`
+			Port int    `json:"port"`
+		}
+		if err != nil || !ok || json.Unmarshal([]byte(text), &info) != nil || info.Host != tt.want || info.Port != port {
+			t.Errorf("listed as %s: %q, %v; want host %s, port %d", tt.own, line, err, tt.want, port)
+		}
+		stop()
 	}
 }
 

@@ -57,7 +57,8 @@ func TestServerOnOtherBrokers(t *testing.T) {
 	for port := range 10 { // as the server has it: the address is in the format
 		l.Errorf(fmt.Sprintf("10.0.0.1:%d - rid:%d - %s", 40000+port, port, "TLS %s handshake error: %v"), "route", "tls: first record does not look like a TLS handshake")
 		l.Warnf(fmt.Sprintf("[::1]:%d - lid_ws:%d - %s", 40000+port, port, "%s"), "odd")
-		l.Errorf("10.0.0.2:1 - cid:%d - slow", port) // of clients each is told
+		l.Errorf("10.0.0.2:1 - cid:%d - slow", port)                                                                      // of clients each is told
+		l.Warnf("TLS certificate chain and hostname of solicited routes will not be verified. DO NOT USE IN PRODUCTION!") // they are
 	}
 	want := `level=ERROR msg="trouble with another broker" kind=cluster peer=10.0.0.1:40000 err="TLS route handshake error: tls: first record does not look like a TLS handshake" cure="plugin.choria.network.peer_tls has to be the same on all brokers"
 level=WARN msg="trouble with another broker" kind=leafnode peer=[::1]:40000 err=odd
