@@ -158,6 +158,7 @@ func TestBrokerInfoErrors(t *testing.T) {
 		{[]string{"--user", "admin"}, "error: the password of the system user \"admin\" is not known\nhint: give --password-file"},
 		{[]string{"--user", "admin", "--password-file", "/no/such/file"}, "error: --password-file: open /no/such/file"},
 		{[]string{"--user", "admin", "--password-file", password, "--timeout", "1"}, "uthorization"},
+		{[]string{"--user", "other", "--password-file", password}, "error: the broker does not know that system user\nhint: plugin.choria.network.system.user of the brokers"},
 		{[]string{"--broker-config", local}, "broker.conf: plugin.choria.stats_port: the broker has no statistics port\nhint: set it"},
 		{[]string{"--broker-config", "/no/such/file"}, "/no/such/file"},
 	}

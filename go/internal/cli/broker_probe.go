@@ -277,6 +277,9 @@ func (p *systemProber) counts(ctx context.Context) (map[string]varz, error) {
 	return all, err
 }
 
+// errNotSystem says that the broker let the user in as any other client.
+var errNotSystem = errors.New("the broker does not know that system user")
+
 // askQuiet is how long nothing may come before those that were asked are taken to have answered.
 const askQuiet = 250 * time.Millisecond
 
@@ -288,6 +291,7 @@ func (p *systemProber) ask(ctx context.Context, names []string, use func(i int, 
 	type answer struct {
 		i    int
 		data []byte
+		none bool // nobody is there to answer
 	}
 	answers := make(chan answer, 64) // of a large cluster; the function waits when it is full
 	ended := make(chan struct{})
@@ -296,7 +300,7 @@ func (p *systemProber) ask(ctx context.Context, names []string, use func(i int, 
 		inbox := "_INBOX." + protocol.NewID()
 		sub, err := p.conn.Subscribe(inbox, "", 1000, func(m transport.Msg) {
 			select {
-			case answers <- answer{i, m.Data}:
+			case answers <- answer{i, m.Data, m.NoResponders}:
 			case <-ended:
 			}
 		})
@@ -310,6 +314,7 @@ func (p *systemProber) ask(ctx context.Context, names []string, use func(i int, 
 	}
 	wait := time.NewTimer(p.timeout)
 	defer wait.Stop()
+	unheard := 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -320,6 +325,12 @@ func (p *systemProber) ask(ctx context.Context, names []string, use func(i int, 
 		case <-wait.C:
 			return nil
 		case a := <-answers:
+			if a.none { // one question may be new to the broker
+				if unheard++; unheard == len(names) {
+					return withHint(errNotSystem, "plugin.choria.network.system.user of the brokers is another one, or not set")
+				}
+				continue
+			}
 			var head struct {
 				Server struct {
 					Name string `json:"name"`
