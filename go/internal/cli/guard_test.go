@@ -56,7 +56,8 @@ func runHeld(t *testing.T, args ...string) *heldRun {
 	}
 	args = append([]string{"playbook", "run", "held", "--modulepath", filepath.Join(r.dir, "modules"), "--dir", r.dir,
 		"--run-report", filepath.Join(r.dir, "report.json")}, args...)
-	r.cmd = exec.Command("mco", args...)
+	// What started the tests may ignore signals, as nohup does, and who is started by it would too.
+	r.cmd = exec.Command("env", append([]string{"--default-signal", "mco"}, args...)...)
 	r.cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
 	r.cmd.Stderr = r.err
 	out, err := r.cmd.StdoutPipe()

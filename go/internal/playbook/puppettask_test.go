@@ -99,6 +99,7 @@ func TestPuppetTasks(t *testing.T) {
 	if !o.Success() {
 		t.Fatalf("in the background: %+v", o.Failure)
 	}
+	results = nil // else what is in it would stay beside what comes, as nodes answer in any order
 	if err := json.Unmarshal(o.Result, &results); err != nil || len(results) != len(nodes) {
 		t.Fatalf("in the background: %s, %v", o.Result, err)
 	}
