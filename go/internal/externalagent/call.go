@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"choria.io/choria/go/internal/subprocess"
@@ -21,7 +22,6 @@ const (
 	maxReply  = 16 << 20 // bytes of JSON; what a broker takes is less
 	maxLines  = 1000     // of each stream that are logged, of one call
 	maxStderr = 64 << 10
-	maxQuoted = 1 << 10 // of standard error in a reply
 )
 
 // An invocation is one call of a program.
@@ -92,17 +92,27 @@ func (r *Runner) call(ctx context.Context, inv *invocation) (how, error) {
 	cmd.Stdout.Finish()
 	cmd.Stderr.Finish()
 	h := how{res.Duration}
-	if res.Status != "" {
-		err := fmt.Errorf("%s: %s", filepath.Base(inv.program), res.Status)
-		if !strings.HasPrefix(res.Status, "killed after") {
-			err = fmt.Errorf("%w after %s", err, res.Duration.Round(time.Millisecond))
-		}
-		if text := bytes.TrimSpace(cmd.Stderr.Bytes()); len(text) > 0 {
-			err = fmt.Errorf("%w, standard error: %q", err, strings.ToValidUTF8(string(text[max(0, len(text)-maxQuoted):]), "?"))
-		}
-		return h, err
+	if err = ended(inv.program, res, decode(replyFile, inv.reply)); err == nil {
+		return h, nil
 	}
-	return h, decode(replyFile, inv.reply)
+	if text := subprocess.Quote(cmd.Stderr.Bytes()); text != "" {
+		err = fmt.Errorf("%w, standard error: %s", err, text)
+	}
+	return h, err
+}
+
+// ended says how a program ended that failed, or whose reply did.
+func ended(program string, res *subprocess.Result, reply error) error {
+	after := res.Duration.Round(time.Millisecond)
+	switch {
+	case res.Status == "" && reply == nil:
+		return nil
+	case res.Status == "":
+		return fmt.Errorf("%w; the program ended after %s", reply, after)
+	case strings.HasPrefix(res.Status, "killed after"):
+		return fmt.Errorf("%s: %s", filepath.Base(program), res.Status)
+	}
+	return fmt.Errorf("%s: %s after %s", filepath.Base(program), res.Status, after)
 }
 
 // config returns the file that the settings of a plugin are in. The program may have to add .cfg,
@@ -116,11 +126,15 @@ func (r *Runner) config(name string) string {
 
 // decode reads the document that a program has written.
 func decode(path string, v any) error {
-	f, err := os.Open(path)
+	// The program may have put anything there. To open a pipe that nobody writes to would take for ever.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return fmt.Errorf("reply: %w", err)
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return errors.New("reply: not a regular file")
+	}
 	text, err := io.ReadAll(io.LimitReader(f, maxReply+1))
 	switch {
 	case err != nil:

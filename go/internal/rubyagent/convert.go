@@ -179,7 +179,7 @@ func (r *Runner) convertAll(ctx context.Context, kind string, paths []string, ca
 		}
 	}
 	if res.Status != "" {
-		return &rubyError{res.Status, quoted(stderr.raw)}
+		return &rubyError{res.Status, subprocess.Quote(stderr.raw)}
 	}
 	return nil
 }

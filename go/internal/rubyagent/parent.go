@@ -199,7 +199,7 @@ func (pa *parent) end(waited error) {
 	if waited != nil {
 		pa.failed = fmt.Errorf("the process of the agent has ended: %w", waited)
 	}
-	if text := quoted(pa.stderr.raw); text != "" {
+	if text := subprocess.Quote(pa.stderr.raw); text != "" {
 		pa.failed = fmt.Errorf("%w, standard error: %s", pa.failed, text)
 	}
 	for _, j := range pa.jobs {
@@ -311,10 +311,10 @@ func (pa *parent) run(ctx context.Context, doc []byte, log *slog.Logger) (*outco
 		<-j.ended
 	}
 	out := io.finish()
-	if j.err != nil {
-		return nil, j.err
-	}
 	out.status, out.duration = j.status, time.Since(start)
+	if j.err != nil {
+		return nil, fmt.Errorf("%w, after %s", j.err, out.duration.Round(time.Millisecond))
+	}
 	if timedOut {
 		out.status = fmt.Sprintf("killed after %s", out.duration.Round(time.Millisecond))
 	}

@@ -21,6 +21,7 @@ import (
 	"choria.io/choria/go/ddl"
 	"choria.io/choria/go/internal/config"
 	"choria.io/choria/go/internal/hotload"
+	"choria.io/choria/go/internal/subprocess"
 )
 
 // Limits of what one action may say.
@@ -28,7 +29,6 @@ const (
 	maxReply  = 16 << 20 // bytes of JSON; what a broker takes is less
 	maxStdout = 4 << 10  // of what was written where only the reply may be
 	maxStderr = 64 << 10
-	maxQuoted = 1 << 10 // of either, in a reply
 )
 
 // A Runner runs the actions of Ruby agents. Nothing is started before the first request. It holds
@@ -152,9 +152,9 @@ type outcome struct {
 // reply fills in the reply of an action.
 func (o *outcome) reply(what string, log *slog.Logger, reply *agent.Reply) error {
 	failed := func(reason string) error {
-		log.Warn("action failed", "reason", reason, "status", o.status, "duration", o.duration.Round(time.Millisecond), "stderr", quoted(o.stderr))
+		log.Warn("action failed", "reason", reason, "status", o.status, "duration", o.duration.Round(time.Millisecond), "stderr", subprocess.Quote(o.stderr))
 		message := fmt.Sprintf("%s: %s", what, reason)
-		if text := quoted(o.stderr); text != "" {
+		if text := subprocess.Quote(o.stderr); text != "" {
 			message += ", standard error: " + text
 		}
 		return agent.Errorf(agent.Aborted, "%s", message)
@@ -169,9 +169,9 @@ func (o *outcome) reply(what string, log *slog.Logger, reply *agent.Reply) error
 	}
 	switch {
 	case o.truncated:
-		return failed(fmt.Sprintf("the reply is larger than %d bytes", maxReply))
+		return failed(fmt.Sprintf("the reply is larger than %d bytes; %s", maxReply, ended))
 	case len(bytes.TrimSpace(o.stdout)) > 0:
-		return failed(fmt.Sprintf("wrote to standard output, where only the reply may be: %s; %s", quoted(o.stdout), ended))
+		return failed(fmt.Sprintf("wrote to standard output, where only the reply may be: %s; %s", subprocess.Quote(o.stdout), ended))
 	case len(bytes.TrimSpace(o.result)) == 0:
 		return failed(ended + " without a reply")
 	}
@@ -181,13 +181,13 @@ func (o *outcome) reply(what string, log *slog.Logger, reply *agent.Reply) error
 		Data    json.RawMessage `json:"data"`
 	}
 	if err := json.Unmarshal(o.result, &doc); err != nil {
-		return failed(fmt.Sprintf("the reply is not understood: %v: %s; %s", err, quoted(o.result), ended))
+		return failed(fmt.Sprintf("the reply is not understood: %v: %s; %s", err, subprocess.Quote(o.result), ended))
 	}
 	switch {
 	case doc == nil: // the request wanted none
 		return nil
 	case doc.Status == nil:
-		return failed(fmt.Sprintf("the reply has no status: %s; %s", quoted(o.result), ended))
+		return failed(fmt.Sprintf("the reply has no status: %s; %s", subprocess.Quote(o.result), ended))
 	}
 	reply.Status, reply.Message = agent.Status(*doc.Status), doc.Message
 	if reply.Status < agent.OK || reply.Status > agent.UnknownError {
@@ -198,22 +198,9 @@ func (o *outcome) reply(what string, log *slog.Logger, reply *agent.Reply) error
 	}
 	if reply.Status != agent.OK || o.status != "" {
 		log.Info("action failed", "statuscode", int(reply.Status), "status", o.status,
-			"duration", o.duration.Round(time.Millisecond), "stderr", quoted(o.stderr))
+			"duration", o.duration.Round(time.Millisecond), "stderr", subprocess.Quote(o.stderr))
 	}
 	return nil
-}
-
-// quoted returns the end of foreign text, for people.
-func quoted(text []byte) string {
-	text = bytes.TrimSpace(text)
-	if len(text) == 0 {
-		return ""
-	}
-	cut := ""
-	if len(text) > maxQuoted {
-		text, cut = text[len(text)-maxQuoted:], "…"
-	}
-	return fmt.Sprintf("%q", cut+strings.ToValidUTF8(string(text), "?"))
 }
 
 // run runs one request in the way that is configured for its agent. The error says why nothing ran.

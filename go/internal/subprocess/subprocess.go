@@ -122,6 +122,25 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// portion is how much is read at once. Most programs write less, and many run at once: io.Copy by itself
+// takes 32 kB for each of their streams.
+const portion = 4 << 10
+
+// ReadFrom reads until r ends.
+func (b *Buffer) ReadFrom(r io.Reader) (total int64, err error) {
+	p := make([]byte, portion)
+	for err == nil {
+		var n int
+		n, err = r.Read(p)
+		total += int64(n)
+		_, _ = b.Write(p[:n]) // never fails
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return total, err
+}
+
 func (b *Buffer) lines(p []byte) {
 	for len(p) > 0 {
 		end := bytes.IndexByte(p, '\n')
@@ -163,4 +182,4 @@ func (b *Buffer) Bytes() []byte { return b.kept }
 // Truncated reports whether more was written than is kept.
 func (b *Buffer) Truncated() bool { return b.dropped > 0 }
 
-var _ io.Writer = (*Buffer)(nil)
+var _ io.ReaderFrom = (*Buffer)(nil)
