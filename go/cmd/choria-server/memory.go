@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -17,7 +18,16 @@ const (
 	memoryLimit = 64 << 20
 )
 
+// maxProcessors is how many threads run Go code at once. Agents have processes of their own, and what is
+// left is little, while the runtime holds caches and threads for each processor. Measured as on 32, in
+// kB of anonymous memory: 5000 after starting, and 7000 after 200 requests for a Ruby agent, in place of
+// 4200 and 5200 with this. GOMAXPROCS wins.
+const maxProcessors = 2
+
 func limitMemory() {
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) > maxProcessors {
+		runtime.GOMAXPROCS(maxProcessors)
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
