@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"choria.io/choria/go/agent"
+	"choria.io/choria/go/ddl"
 	"choria.io/choria/go/internal/config"
 )
 
@@ -139,14 +140,16 @@ const mask = "(masked)"
 
 // masked returns the data of a request as it may be recorded. The request itself is not changed.
 func (s *service) masked(r *agent.Request) json.RawMessage {
-	act := s.ddl.Action(r.Action)
-	if act == nil {
-		return r.Data
+	actions := s.ddl.Actions // somebody may have mistyped the name of any
+	if act := s.ddl.Action(r.Action); act != nil {
+		actions = []*ddl.Action{act}
 	}
 	var secret []string
-	for name, in := range act.Input {
-		if in.Sensitive {
-			secret = append(secret, name)
+	for _, act := range actions {
+		for name, in := range act.Input {
+			if in.Sensitive {
+				secret = append(secret, name)
+			}
 		}
 	}
 	if secret == nil {

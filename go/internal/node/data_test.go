@@ -119,7 +119,7 @@ func TestSensitiveInputs(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "audit.log")
 	url := labtest.Broker(t)
 	o := options(t, url, "n1.example.net", "rpcaudit", "true", "plugin.rpcaudit.logfile", file)
-	o.Agents = []*agent.Agent{{DDL: description, Actions: map[string]agent.Action{"open": open, "shut": open}}}
+	o.Agents = []*agent.Agent{{DDL: description, Actions: map[string]agent.Action{"open": open, "shut": open}, Any: open}}
 	o.Authorize = func(r *agent.Request) bool { return r.Action == "open" }
 	n := run(t, o)
 	c := newCaller(t, url)
@@ -138,16 +138,19 @@ func TestSensitiveInputs(t *testing.T) {
 	if denied := c.call("n1.example.net", "vault", "shut", `{"password":"`+secret+`"}`); denied.status != agent.Aborted {
 		t.Errorf("shut: %d %s", denied.status, denied.message)
 	}
+	// Typed in a hurry.
+	c.call("n1.example.net", "vault", "opne", `{"user":"bob","password":"`+secret+`"}`)
 	var lines []string
-	await(t, "three audit records", func() bool {
+	await(t, "four audit records", func() bool {
 		data, err := os.ReadFile(file)
 		lines = strings.Split(strings.TrimSpace(string(data)), "\n")
-		return err == nil && len(lines) == 3
+		return err == nil && len(lines) == 4
 	})
 	for i, want := range []string{
 		`"data":{"keys":"(masked)","password":"(masked)","user":"bob"}}`,
 		`"data":{"Keys":"(masked)","password":"(masked)","user":"bob"}}`,
 		`"data":{"password":"(masked)"},"denied":"decided by the program"}`,
+		`"data":{"password":"(masked)","user":"bob"},"denied":"decided by the program"}`,
 	} {
 		if !strings.HasSuffix(lines[i], want) {
 			t.Errorf("audit record %s; want %s at the end", lines[i], want)
