@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -280,10 +281,14 @@ func TestBroadcast(t *testing.T) {
 		}
 	})
 	f := filter.Filter{Class: []string{"web"}}
-	replies, run := start(t, open(t, site), client.Request{Filter: f, Timeout: 500 * time.Millisecond})
-	if s := run.Stats(); len(replies) != 2 || s.Responses != 2 || s.Duplicates != 2 || s.Discovered != 0 {
-		t.Errorf("%d replies, statistics %+v; want 2 replies and 2 duplicates", len(replies), s)
-	}
+	c := open(t, site)
+	patiently(t, func(timeout time.Duration) error {
+		replies, run := start(t, c, client.Request{Filter: f, Timeout: timeout})
+		if s := run.Stats(); len(replies) != 2 || s.Responses != 2 || s.Duplicates != 2 || s.Discovered != 0 {
+			return fmt.Errorf("%d replies, statistics %+v; want 2 replies and 2 duplicates", len(replies), s)
+		}
+		return nil
+	})
 	if r := nodes.requests()[0]; !slices.Equal(r.Filter.Class, []string{"web"}) || !slices.Equal(r.Filter.Agent, []string{"rpcutil"}) {
 		t.Errorf("filter %+v; want class web and agent rpcutil", r.Filter)
 	}
@@ -573,9 +578,10 @@ func closedPort(t *testing.T) string {
 func TestDiscoverWhileAnswersCome(t *testing.T) {
 	site := labtest.TLSBroker(t)
 	f := newNodes(t, site, ok)
-	const nodes, every, timeout = 20, 100 * time.Millisecond, time.Second
+	const nodes = 20
+	var every atomic.Int64 // between two answers, in ns
 	f.subscribe("mcollective.broadcast.agent.discovery", func(tr *protocol.Transport, r *protocol.Request) {
-		tick := time.NewTicker(every)
+		tick := time.NewTicker(time.Duration(every.Load()))
 		defer tick.Stop()
 		for _, name := range names(nodes) {
 			<-tick.C
@@ -585,8 +591,13 @@ func TestDiscoverWhileAnswersCome(t *testing.T) {
 	if err := f.conn.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	got, err := open(t, site).Discover(t.Context(), client.Discovery{Timeout: timeout})
-	if err != nil || len(got) != nodes {
-		t.Errorf("discovered %v, %v; want %d nodes", got, err, nodes)
-	}
+	c := open(t, site)
+	patiently(t, func(timeout time.Duration) error {
+		every.Store(int64(timeout / 10))
+		got, err := c.Discover(t.Context(), client.Discovery{Timeout: timeout})
+		if err != nil || len(got) != nodes {
+			return fmt.Errorf("discovered %v, %v; want %d nodes", got, err, nodes)
+		}
+		return nil
+	})
 }

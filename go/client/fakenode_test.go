@@ -22,6 +22,21 @@ import (
 // limit is how long a test waits for what must happen, on a machine that is busy with other tests.
 const limit = 60 * time.Second
 
+// patiently tries what takes its whole timeout, with one that grows until it was long enough for this
+// machine: when nothing in it is wrong but the time.
+func patiently(t *testing.T, try func(timeout time.Duration) error) {
+	t.Helper()
+	for timeout := 400 * time.Millisecond; ; timeout *= 5 {
+		err := try(timeout)
+		if err == nil {
+			return
+		}
+		if timeout > limit/2 {
+			t.Fatal(err)
+		}
+	}
+}
+
 // open returns a client of the site with further configuration lines.
 func open(t testing.TB, site *labtest.Site, lines ...string) *client.Client {
 	t.Helper()

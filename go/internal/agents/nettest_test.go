@@ -19,28 +19,33 @@ import (
 
 // quick is the agent with a resolver that knows some names, and little patience.
 func quick(hosts map[string][]string) *agent.Agent {
-	return newNettest(&nettest{
-		resolve: func(ctx context.Context, network, host string) ([]netip.Addr, error) {
-			if addr, err := netip.ParseAddr(host); err == nil {
-				return []netip.Addr{addr}, nil
-			}
-			if host == "slow.example.net" {
-				<-ctx.Done()
-				return nil, &net.DNSError{Err: "i/o timeout", Name: host, IsTimeout: true}
-			}
-			var addrs []netip.Addr
-			for _, a := range hosts[host] {
-				addrs = append(addrs, netip.MustParseAddr(a))
-			}
-			if addrs == nil {
-				return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
-			}
-			return addrs, nil
-		},
-		resolveTimeout: 200 * time.Millisecond,
-		connectTimeout: 500 * time.Millisecond,
-		pingTimeout:    500 * time.Millisecond,
-	})
+	return newNettest(&nettest{resolve: resolver(hosts), resolveTimeout: 200 * time.Millisecond, connectTimeout: 500 * time.Millisecond, pingTimeout: 500 * time.Millisecond})
+}
+
+// patient is the same with much patience.
+func patient(hosts map[string][]string) *agent.Agent {
+	return newNettest(&nettest{resolve: resolver(hosts), resolveTimeout: time.Minute, connectTimeout: time.Minute, pingTimeout: time.Minute})
+}
+
+// resolver knows hosts, and a slow one.
+func resolver(hosts map[string][]string) func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	return func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+		if addr, err := netip.ParseAddr(host); err == nil {
+			return []netip.Addr{addr}, nil
+		}
+		if host == "slow.example.net" {
+			<-ctx.Done()
+			return nil, &net.DNSError{Err: "i/o timeout", Name: host, IsTimeout: true}
+		}
+		var addrs []netip.Addr
+		for _, a := range hosts[host] {
+			addrs = append(addrs, netip.MustParseAddr(a))
+		}
+		if addrs == nil {
+			return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+		}
+		return addrs, nil
+	}
 }
 
 func listen(t *testing.T, address string) (l net.Listener, port int) {
@@ -56,7 +61,7 @@ func listen(t *testing.T, address string) (l net.Listener, port int) {
 func TestConnect(t *testing.T) {
 	_, port := listen(t, "127.0.0.1:0")
 	for name, a := range map[string]*agent.Agent{
-		"127.0.0.1": Nettest(), "localhost": Nettest(), "n1.example.net": quick(map[string][]string{"n1.example.net": {"127.0.0.1"}}),
+		"127.0.0.1": Nettest(), "localhost": Nettest(), "n1.example.net": patient(map[string][]string{"n1.example.net": {"127.0.0.1"}}),
 		"::ffff:127.0.0.1": Nettest(),
 	} {
 		got := mustCall(t, a, "connect", in{"fqdn": name, "port": port})
@@ -99,7 +104,7 @@ func TestConnectRefused(t *testing.T) {
 // A host of several addresses is reached when one of them answers.
 func TestConnectSecondAddress(t *testing.T) {
 	_, port := listen(t, "127.0.0.2:0")
-	a := quick(map[string][]string{"n1.example.net": {"127.0.0.1", "127.0.0.2"}})
+	a := patient(map[string][]string{"n1.example.net": {"127.0.0.1", "127.0.0.2"}})
 	if got := mustCall(t, a, "connect", in{"fqdn": "n1.example.net", "port": port}); got["connect"] != true {
 		t.Errorf("connect = %v", got)
 	}
@@ -138,7 +143,7 @@ func TestConnectTimeout(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer time.AfterFunc(50*time.Millisecond, cancel).Stop()
-	_, status, msg := call(t, ctx, Nettest(), "connect", in{"fqdn": "127.0.0.1", "port": port})
+	_, status, msg := call(t, ctx, patient(nil), "connect", in{"fqdn": "127.0.0.1", "port": port})
 	if want := fmt.Sprintf("connect to 127.0.0.1:%d: context canceled", port); status != agent.Aborted || msg != want {
 		t.Errorf("cancelled: status %d, %s; want 1, %s", status, msg, want)
 	}
@@ -209,7 +214,7 @@ func TestPing(t *testing.T) {
 		}
 	}
 	// The first address does not answer, the second does.
-	a := quick(map[string][]string{"n1.example.net": {"255.255.255.255", "127.0.0.1"}})
+	a := patient(map[string][]string{"n1.example.net": {"255.255.255.255", "127.0.0.1"}})
 	if got := mustCall(t, a, "ping", in{"fqdn": "n1.example.net"}); got["rtt"] == nil {
 		t.Errorf("ping of two addresses = %v", got)
 	}

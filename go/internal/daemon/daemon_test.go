@@ -449,7 +449,7 @@ func TestNotify(t *testing.T) {
 			t.Fatal(err)
 		}
 		buf := make([]byte, 64)
-		c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		c.SetReadDeadline(time.Now().Add(time.Minute))
 		if n, err := c.Read(buf); err != nil || string(buf[:n]) != state {
 			t.Errorf("received %q, %v; want %q", buf[:n], err, state)
 		}

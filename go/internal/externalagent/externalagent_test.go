@@ -303,6 +303,14 @@ func TestFailures(t *testing.T) {
 			limit = 2 * time.Second
 		}
 		_, err := h.call("x", "go", `{"word":"a"}`, limit)
+		// On a machine that is busy that may have been before the program began.
+		for strings.Contains(body, pid) && limit < patience {
+			if text, _ := os.ReadFile(pid); strings.HasSuffix(string(text), "\n") {
+				break
+			}
+			limit *= 4
+			_, err = h.call("x", "go", `{"word":"a"}`, limit)
+		}
 		if e, is := err.(*agent.Error); !is || e.Status != agent.Aborted || !strings.Contains(e.Message, want) || len(e.Message) > 4<<10 {
 			t.Errorf("%s: %.300v; want %q", body, err, want)
 		}

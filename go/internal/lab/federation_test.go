@@ -35,7 +35,7 @@ func TestFederation(t *testing.T) {
 				}
 			}
 			// Node 1 is at site 1, the last one at site 2.
-			s := ask(t, c, client.Request{Agent: "rpcutil", Action: "ping", Nodes: []string{"node1.lab", "node5.lab"}, Timeout: 2 * time.Second})
+			s := ask(t, c, client.Request{Agent: "rpcutil", Action: "ping", Nodes: []string{"node1.lab", "node5.lab"}, Timeout: 30 * time.Second})
 			if len(s.NoResponse) > 0 {
 				silent, last = silent+1, i
 			}
@@ -73,7 +73,7 @@ func TestFederation(t *testing.T) {
 			return err
 		}
 		eventually(t, "site 1 is back", func() bool {
-			tr, err := c.Trace(ctx, "node1.lab", client.TraceOptions{Timeout: time.Second})
+			tr, err := c.Trace(ctx, "node1.lab", client.TraceOptions{Timeout: 10 * time.Second})
 			return err == nil && tr.Answered()
 		})
 		return nil

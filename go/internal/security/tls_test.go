@@ -32,7 +32,7 @@ func serve(t *testing.T, cfg *tls.Config) (addr string, refused <-chan error) {
 				return
 			}
 			conn := tls.Server(c, cfg)
-			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = c.SetDeadline(time.Now().Add(time.Minute))
 			if err := conn.Handshake(); err != nil {
 				select {
 				case errs <- err:
@@ -58,7 +58,7 @@ func connect(addr, server string, cfg *tls.Config) (tls.ConnectionState, error) 
 		return tls.ConnectionState{}, err
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	conn := tls.Client(c, cfg)
 	if _, err := conn.Read(make([]byte, 1)); err != nil {
 		return tls.ConnectionState{}, err

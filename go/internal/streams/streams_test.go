@@ -161,8 +161,8 @@ func TestBuckets(t *testing.T) {
 func TestValuesExpire(t *testing.T) {
 	ctx := limited(t)
 	b := bucket(t, streams.BucketConfig{Name: "locks", TTL: time.Second})
-	must[uint64](t)(b.Create(ctx, "deploy", []byte("alice")))
 	start := time.Now()
+	must[uint64](t)(b.Create(ctx, "deploy", []byte("alice")))
 	for {
 		if _, err := b.Create(ctx, "deploy", []byte("bob")); err == nil {
 			break
