@@ -35,7 +35,7 @@ func TestFederation(t *testing.T) {
 				}
 			}
 			// Node 1 is at site 1, the last one at site 2.
-			s := ask(t, c, client.Request{Agent: "rpcutil", Action: "ping", Nodes: []string{"node1.lab", "node5.lab"}, Timeout: 30 * time.Second})
+			s := ask(t, c, client.Request{Agent: "rpcutil", Action: "ping", Nodes: []string{"node1.lab", "node5.lab"}, Timeout: 10 * time.Second})
 			if len(s.NoResponse) > 0 {
 				silent, last = silent+1, i
 			}
