@@ -185,9 +185,13 @@ func (c *Conn) Stats() Stats {
 	return Stats{InMsgs: s.InMsgs, OutMsgs: s.OutMsgs, InBytes: s.InBytes, OutBytes: s.OutBytes, Reconnects: s.Reconnects}
 }
 
-// Close drains the subscriptions, sends what is buffered and closes. When ctx ends first it closes
-// without, and returns the error of ctx; messages still waiting are then not handled. It must not
-// be called from the function of a subscription.
+// errLost is why draining was given up.
+var errLost = errors.New("it was lost before all was sent")
+
+// Close drains the subscriptions, sends what is buffered and closes. When ctx ends or the connection
+// is lost first it closes without, and returns an error; messages still waiting are then not handled.
+// A connection that is lost already is closed at once. Close must not be called from the function of
+// a subscription.
 func (c *Conn) Close(ctx context.Context) error {
 	c.mu.Lock()
 	if c.closed {
@@ -203,9 +207,22 @@ func (c *Conn) Close(ctx context.Context) error {
 
 	nc := c.nc.Load()
 	var err error
+	lost := nc.StatusChanged(nats.RECONNECTING, nats.DISCONNECTED, nats.CLOSED) // before it is asked
 	if nc.IsConnected() {
-		err = c.drain(ctx, subs)
+		draining, stop := context.WithCancelCause(ctx)
+		go func() {
+			select {
+			case <-lost:
+				stop(errLost)
+			case <-draining.Done():
+			}
+		}()
+		if err = c.drain(draining, subs); err != nil && ctx.Err() == nil && !nc.IsConnected() {
+			err = errLost // however it was noticed
+		}
+		stop(nil)
 	}
+	nc.RemoveStatusListener(lost)
 	c.cancel()
 	nc.Close()
 	c.shared.close()

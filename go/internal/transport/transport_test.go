@@ -418,6 +418,57 @@ func TestCloseGivesUpWithItsContext(t *testing.T) {
 	}
 }
 
+// A connection that is lost while Close drains it ends that, whatever patience the caller has.
+func TestCloseOfConnectionThatIsLost(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "INFO {\"server_id\":\"x\",\"version\":\"2.10.0\",\"proto\":1,\"max_payload\":1048576,\"headers\":true}\r\n")
+		in, unsubscribed := bufio.NewScanner(conn), false
+		for in.Scan() {
+			switch f := strings.Fields(in.Text()); f[0] {
+			case "SUB":
+				fmt.Fprintf(conn, "MSG a %s 2\r\nhi\r\n", f[2])
+			case "UNSUB":
+				unsubscribed = true
+			case "PING":
+				fmt.Fprint(conn, "PONG\r\n")
+				if unsubscribed { // the first flush of Close: the next is after the handler
+					l.Close()
+					return
+				}
+			}
+		}
+	}()
+	c, err := transport.Connect(context1(t), transport.Options{Servers: []string{"nats://" + l.Addr().String()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate, started := make(chan struct{}), make(chan struct{}, 1)
+	if _, err := c.Subscribe("a", "", 0, func(transport.Msg) { started <- struct{}{}; <-gate }); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Flush(context1(t)); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, started)
+	closed := make(chan error, 1)
+	go func() { closed <- c.Close(context.Background()) }()
+	until(t, "loss of the connection", func() bool { return c.Server() == "" })
+	close(gate)
+	if err := receive(t, closed); err == nil || !strings.Contains(err.Error(), "it was lost before all was sent") {
+		t.Errorf("Close = %v; want that the connection was lost", err)
+	}
+}
+
 func TestMessageTooLarge(t *testing.T) {
 	c := connect(t, transport.Options{Servers: []string{labtest.Broker(t)}})
 	err := c.Publish("a", make([]byte, 1<<20+1))
