@@ -8,6 +8,7 @@
 package federation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,10 +31,8 @@ const (
 	// drainTimeout is how long what has arrived may take to be passed on.
 	drainTimeout = 5 * time.Second
 
-	// Replies to the last requests are carried until none has come for quiet, but no longer than
-	// linger, in case no other federation broker serves the site.
-	quiet  = 200 * time.Millisecond
-	linger = 2 * time.Second
+	defaultQuiet  = 200 * time.Millisecond
+	defaultLinger = 2 * time.Second
 
 	// recent is the age of a request that replies are still expected to.
 	recent = 10 * time.Second
@@ -59,6 +58,10 @@ type Broker struct {
 
 	// Workers is how many connections receive, and how many publish, in each direction. Zero means 10.
 	Workers int
+
+	// Run, when it stops, carries replies to the last requests until none has come for Quiet, but no longer
+	// than Linger, in case no other federation broker serves the site. Zero means 200 ms and 2 s.
+	Quiet, Linger time.Duration
 
 	Ready   func()            // called once when requests are carried; may be nil
 	Log     *slog.Logger      // nil discards
@@ -148,12 +151,12 @@ func (b *Broker) stop() {
 	b.requests.drain()
 	if time.Since(b.requests.lastMessage()) < recent {
 		start := time.Now()
-		for time.Since(start) < linger {
+		for time.Since(start) < cmp.Or(b.Linger, defaultLinger) {
 			last := b.replies.lastMessage()
 			if last.Before(start) {
 				last = start
 			}
-			wait := quiet - time.Since(last)
+			wait := cmp.Or(b.Quiet, defaultQuiet) - time.Since(last)
 			if wait <= 0 {
 				break
 			}
@@ -276,7 +279,7 @@ func (e *end) close() { e.closeLinks(append(e.in[:len(e.in):len(e.in)], e.out...
 // closeLinks closes connections. What they have received is handled first, what was published to them
 // is sent.
 func (e *end) closeLinks(links []*link) {
-	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), max(drainTimeout, e.broker.Linger))
 	defer cancel()
 	var g sync.WaitGroup
 	for _, l := range links {
